@@ -1,0 +1,169 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Certificates made at start: an authority, what hosts show, and what clients log on with.
+
+Elliptic keys (P-256), because an RSA key costs a tenth of a second and more for every host.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+Kind = Literal["ca", "expired", "self_signed", "wrong_name"]
+"""What is right (`ca`: signed by the authority) or wrong with a host's certificate."""
+
+USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+"""szOID_NT_PRINCIPAL_NAME: the alternative name by which WinRM maps a client certificate to a user."""
+
+_DAY = datetime.timedelta(days=1)
+_UTF8_STRING = 0x0C
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate with its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def write(self, folder: Path, stem: str) -> tuple[Path, Path]:
+        """Write `<stem>.pem` and `<stem>.key` and return both paths."""
+        certificate, key = folder / f"{stem}.pem", folder / f"{stem}.key"
+        certificate.write_bytes(self.certificate)
+        key.write_bytes(self.key)
+        key.chmod(0o600)
+        return certificate, key
+
+
+class Authority:
+    """A certificate authority that lives as long as one served fleet."""
+
+    def __init__(self, name: str = "winsim authority") -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name(name)
+        certificate = (
+            _builder(self._name, self._name, self._key.public_key(), days=3650)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
+        """The authority's own certificate, PEM."""
+
+    def host(self, names: Iterable[str], kind: Kind = "ca") -> Identity:
+        """A server certificate for `names` (host names and addresses); `kind` says what a client will not like."""
+        wanted = list(names)
+        if kind == "wrong_name":
+            wanted = ["another-host.invalid"]
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(wanted[0])
+        self_signed = kind == "self_signed"
+        issuer = subject if self_signed else self._name
+        builder = (
+            _builder(subject, issuer, key.public_key(), days=-1 if kind == "expired" else 365)
+            .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in wanted]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        )
+        return self._issue(builder, key, key if self_signed else self._key)
+
+    def client(self, principal: str) -> Identity:
+        """A client certificate that carries `principal` (`user@domain`) as its user principal name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        encoded = principal.encode()
+        upn = x509.OtherName(USER_PRINCIPAL_NAME, bytes((_UTF8_STRING, len(encoded))) + encoded)
+        builder = (
+            _builder(_name(principal.split("@")[0]), self._name, key.public_key(), days=365)
+            .add_extension(x509.SubjectAlternativeName([upn]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        )
+        return self._issue(builder, key, self._key)
+
+    def _issue(
+        self, builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey
+    ) -> Identity:
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        certificate = builder.add_extension(issuer, critical=False).sign(signer, hashes.SHA256())
+        return Identity(
+            certificate.public_bytes(serialization.Encoding.PEM),
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ),
+        )
+
+
+def principal_of(certificate: bytes) -> str | None:
+    """The user principal name in a DER client certificate, or None."""
+    try:
+        names = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return None
+    for other in names.value.get_values_for_type(x509.OtherName):
+        if other.type_id == USER_PRINCIPAL_NAME:
+            return other.value[2:].decode()
+    return None
+
+
+def end_point_binding(certificate: bytes) -> bytes:
+    """The `tls-server-end-point` channel binding of a PEM server certificate (RFC 5929, section 4.1)."""
+    parsed = x509.load_pem_x509_certificate(certificate)
+    algorithm = parsed.signature_hash_algorithm
+    if algorithm is None or algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    return b"tls-server-end-point:" + parsed.fingerprint(algorithm)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - 30 * _DAY)
+        .not_valid_after(now + days * _DAY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _usage(*, signs_certificates: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
