@@ -7,14 +7,11 @@ Sources: DMTF DSP0226, MS-WSMV, and recorded answers of Windows servers for pref
 
 from __future__ import annotations
 
-import functools
-import json
 import re
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 S = "http://www.w3.org/2003/05/soap-envelope"
 A = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
@@ -223,14 +220,15 @@ def serialize(element: ET.Element, scope: Mapping[str, str] = _ROOT) -> str:
 
 
 def _write(element: ET.Element, scope: dict[str, str], pieces: list[str]) -> None:
-    declared: dict[str, str] = {}
+    declared = {key[6:]: value for key, value in element.attrib.items() if key.startswith("xmlns:")}
 
     def name(tag: str) -> str:
         namespace, brace, bare = tag.rpartition("}")
         if not brace:
             return tag
         namespace = namespace[1:]
-        prefix = _PREFIXES.get(namespace, "p")
+        known = {**scope, **declared}
+        prefix = _PREFIXES.get(namespace) or next((each for each in known if known[each] == namespace), "p")
         if prefix != "xml" and declared.get(prefix, scope.get(prefix)) != namespace:
             declared[prefix] = namespace
         return f"{prefix}:{bare}"
@@ -238,9 +236,7 @@ def _write(element: ET.Element, scope: dict[str, str], pieces: list[str]) -> Non
     tag = name(element.tag)
     attributes = []
     for key, value in element.attrib.items():
-        if key.startswith("xmlns:"):
-            declared[key[6:]] = value
-        else:
+        if not key.startswith("xmlns:"):
             attributes.append(f' {name(key)}="{_escape(value, _ATTRIBUTE)}"')
     inner = {**scope, **declared} if declared else scope
     declarations = "".join(f' xmlns:{prefix}="{_escape(uri, _ATTRIBUTE)}"' for prefix, uri in declared.items())
@@ -352,23 +348,6 @@ def reason(number: int, language: str) -> str:
     return _ENGLISH.get(number, f"The WS-Management service cannot process the request. Error 0x{number:08X}.") + " "
 
 
-@functools.cache
-def _numbers() -> dict[str, int]:
-    path = Path(__file__).parents[1] / "contract" / "data" / "errors.json"
-    errors = json.loads(path.read_text(encoding="utf-8"))
-    names: dict[str, int] = {}
-    for group in ("win32", "hresult"):
-        for number, entries in errors[group].items():
-            for entry in entries if isinstance(entries, list) else [entries]:
-                names.setdefault(entry["name"], int(number, 0))
-    return names
-
-
-def error_number(name: str) -> int:
-    """The unsigned number of a Win32 error, an HRESULT or a WMI status by its name in the contract. Raises KeyError."""
-    return _numbers()[name]
-
-
 @dataclass(frozen=True)
 class ProviderFault:
     """What a WS-Management plug-in adds to a fault: text, or a number of its own, and perhaps an instance."""
@@ -476,81 +455,80 @@ _WMI_PROVIDER = ("WMI Provider", r"%systemroot%\system32\WsmWmiPl.dll")
 
 
 class WmiFault(Fault):
-    """A WMI status in the clothes of a WS-Management fault.
+    """A WMI status (or another HRESULT from a WMI provider) in the clothes of a WS-Management fault.
 
-    name: WBEM_E_... or another name of the contract. operation, parameter and provider_name fill the __ExtendedStatus
-    instance that WMI hands out. The wire form is chosen when it is written (`as_form`).
+    operation, parameter and provider_name fill the __ExtendedStatus instance that WMI hands out. Which wire form it takes
+    is chosen when it is written (`as_form`).
     """
 
     def __init__(
         self,
-        name: str,
+        code: int,
         reason: str | None = None,
         *,
         operation: str | None = None,
         parameter: str | None = None,
         provider_name: str = "WinMgmt",
+        subcode: str | None = None,
     ) -> None:
-        self.name = name
-        self.wmi_status = error_number(name)
-        self.operation = operation
-        self.parameter = parameter
-        self.provider_name = provider_name
-        # WBEM_E_NOT_FOUND has a number of WS-Management's own (seen from Windows Server 2012 R2).
-        number, subcode, detail = _WS_NUMBERS.get(name, (self.wmi_status, "w:InternalError", None))
+        self.wmi_status = code & 0xFFFFFFFF
+        number, usual, detail = _WS_NUMBERS.get(self.wmi_status, (self.wmi_status, "w:InternalError", None))
+        status = _extended_status(operation, parameter, provider_name)
         provider, path = _WMI_PROVIDER
         super().__init__(
             number,
-            subcode,
+            subcode or usual,
             detail=detail,
             reason=reason,
-            provider=ProviderFault(provider, path, number=self.wmi_status, extended=self._extended_status()),
+            provider=ProviderFault(provider, path, number=self.wmi_status, extended=status),
         )
-
-    def _extended_status(self) -> ET.Element:
-        uri = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/__ExtendedStatus"
-        status = node(qname(uri, "__ExtendedStatus"), attributes={"xmlns:p": uri, TYPE: "p:__ExtendedStatus_Type"})
-        for name, text in (
-            ("Description", None),
-            ("Operation", self.operation),
-            ("ParameterInfo", self.parameter),
-            ("ProviderName", self.provider_name),
-            ("StatusCode", None),
-        ):
-            status.append(node(qname(uri, name), text, {NIL: "true"} if text is None else None))
-        return status
 
     def as_form(self, form: str) -> Fault:
         """This fault as a server writes it: `nested` (the status in the inner WSManFault), `wsman` (only numbers of
         WS-Management where it has one), or `msft_wmierror` (an MSFT_WmiError instance in the detail)."""
         if form == "msft_wmierror":
             return _WmiErrorFault(self)
-        if form == "wsman" and self.number != self.wmi_status and self.provider is not None:
-            plugin = ProviderFault(
-                self.provider.provider, self.provider.path, number=self.number, extended=self.provider.extended
-            )
+        if form == "wsman" and self.provider is not None:
+            plugin = replace(self.provider, number=self.number)
             return Fault(self.number, self.subcode, detail=self.detail, reason=self.reason, provider=plugin)
         return self
 
 
-# name -> (number, subcode, FaultDetail); the first is recorded, the others are what MS-WSMV lets them be.
-_WS_NUMBERS: dict[str, tuple[int, str, str | None]] = {
-    "WBEM_E_NOT_FOUND": (0x80338000, "a:DestinationUnreachable", "InvalidResourceURI"),
-    "WBEM_E_ACCESS_DENIED": (5, "w:AccessDenied", None),
-    "WBEM_E_PROVIDER_NOT_CAPABLE": (0x80338102, "w:InternalError", None),
+def _extended_status(operation: str | None, parameter: str | None, provider_name: str) -> ET.Element:
+    uri = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/__ExtendedStatus"
+    status = node(qname(uri, "__ExtendedStatus"), attributes={"xmlns:p": uri, TYPE: "p:__ExtendedStatus_Type"})
+    for name, text in (
+        ("Description", None),
+        ("Operation", operation),
+        ("ParameterInfo", parameter),
+        ("ProviderName", provider_name),
+        ("StatusCode", None),
+    ):
+        status.append(node(qname(uri, name), text, {NIL: "true"} if text is None else None))
+    return status
+
+
+# WMI status -> number, subcode and FaultDetail of WS-Management's own. "Not found" was seen so from Windows Server
+# 2012 R2, the provider that is not capable from 2008 R2.
+_WS_NUMBERS: dict[int, tuple[int, str, str | None]] = {
+    0x80041002: (0x80338000, "a:DestinationUnreachable", "InvalidResourceURI"),
+    0x80041003: (5, "w:AccessDenied", None),
+    0x80070005: (5, "w:AccessDenied", None),
+    0x80041024: (0x80338102, "w:InternalError", None),
 }
+# WMI status -> CIM status (DSP0200).
 _CIM_STATUS = {
-    "WBEM_E_ACCESS_DENIED": 2,
-    "WBEM_E_INVALID_NAMESPACE": 3,
-    "WBEM_E_INVALID_PARAMETER": 4,
-    "WBEM_E_INVALID_CLASS": 5,
-    "WBEM_E_NOT_FOUND": 6,
-    "WBEM_E_NOT_SUPPORTED": 7,
-    "WBEM_E_PROVIDER_NOT_CAPABLE": 7,
-    "WBEM_E_ALREADY_EXISTS": 11,
-    "WBEM_E_TYPE_MISMATCH": 13,
-    "WBEM_E_INVALID_QUERY": 15,
-    "WBEM_E_INVALID_METHOD": 17,
+    0x80041003: 2,
+    0x8004100E: 3,
+    0x80041008: 4,
+    0x80041010: 5,
+    0x80041002: 6,
+    0x8004100C: 7,
+    0x80041024: 7,
+    0x80041019: 11,
+    0x80041005: 13,
+    0x80041017: 15,
+    0x8004102E: 17,
 }
 
 
@@ -559,7 +537,6 @@ class _WmiErrorFault(Fault):
 
     def __init__(self, wmi: WmiFault) -> None:
         super().__init__(wmi.wmi_status, "w:InternalError", reason=wmi.reason)
-        self._wmi = wmi
 
     def details(self, machine: str, language: str) -> list[ET.Element]:
         uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/MSFT_WmiError"
@@ -567,7 +544,7 @@ class _WmiErrorFault(Fault):
         error = node(qname(uri, "MSFT_WmiError"), attributes={qname(B, "IsCIM_Error"): "true"})
         error.attrib.update({"xmlns:p": uri, "xmlns:cim": CIM, TYPE: "p:MSFT_WmiError_Type"})
         members: list[tuple[str, str, str | None]] = [
-            ("CIMStatusCode", "cim:cimUnsignedInt", str(_CIM_STATUS.get(self._wmi.name, 1))),
+            ("CIMStatusCode", "cim:cimUnsignedInt", str(_CIM_STATUS.get(self.number, 1))),
             ("CIMStatusCodeDescription", "cim:cimString", None),
             ("ErrorSource", "cim:cimString", None),
             ("ErrorSourceFormat", "cim:cimUnsignedShort", "0"),
