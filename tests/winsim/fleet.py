@@ -234,6 +234,7 @@ class Fleet:
                 host.switches.own.update(saved["switches"])
                 host.boot_time = from_plain(datetime, saved["boot_time"])
                 host.up_at = from_plain(datetime, saved["up_at"])
+                host.listening = saved["listening"]
                 host.forced_exits = dict(saved["forced_exits"])
                 host.states = {key: from_plain(types[key], state) for key, state in saved["states"].items()}
                 fleet.hosts[name] = host
@@ -261,6 +262,7 @@ def _dump_host(host: Host) -> dict[str, Any]:
         "switches": dict(host.switches.own),
         "boot_time": to_plain(host.boot_time),
         "up_at": to_plain(host.up_at),
+        "listening": host.listening,
         "forced_exits": dict(host.forced_exits),
         "states": {key: to_plain(state) for key, state in host.states.items()},
     }

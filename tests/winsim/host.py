@@ -115,7 +115,8 @@ class Profile:
 class Host:
     """A host of a fleet. Attributes are plain state: read and set them in tests, under `fleet.lock` while it is served.
 
-    `boot_time` is the time of the last start; `up_at` is None while the host runs, else when it will run again.
+    `boot_time` is the time of the last start; `up_at` is None while the host runs, else when it will run again;
+    `listening` is whether its WinRM service runs.
     `forced_exits` maps an executable (`cluster.exe`) to an exit code it ends with, without effect, until it is taken out.
     `log`, `handshakes` (frozen entries of log.py) and `plaintext` (bytes seen unencrypted) are filled by the wire.
     """
@@ -126,6 +127,7 @@ class Host:
         self.switches = Switches(parent=fleet.switches)
         self.boot_time: datetime = fleet.clock.now() - timedelta(days=7)
         self.up_at: datetime | None = None
+        self.listening = True
         self.forced_exits: dict[str, int] = {}
         self.log: list[Any] = []
         self.handshakes: list[Any] = []
@@ -218,13 +220,17 @@ class Host:
 
     @property
     def reachable(self) -> bool:
-        """Whether the host takes connections: false from `reboot()` or `power_off()` until it is up again."""
+        """Whether the host takes connections: not from `reboot()` or `power_off()` until it is up, nor without WinRM."""
         self.now()
-        return self.up_at is None
+        return self.up_at is None and self.listening
 
     def on_drop(self, drop: Callable[[], object]) -> None:
-        """Register what ends all connections and shells of this host when it goes down."""
+        """Register what ends all connections and shells of this host when it goes down or WinRM stops."""
         self._drops.append(drop)
+
+    def drop_connections(self) -> None:
+        for drop in self._drops:
+            drop()
 
     def reboot(self, seconds: float | None = None) -> None:
         """Restart: connections drop now, the host is up again after `seconds` of the clock (the profile's boot_seconds)."""
@@ -250,8 +256,7 @@ class Host:
                 hook(self)
         self.up_at = up_at
         self.arm()
-        for drop in self._drops:
-            drop()
+        self.drop_connections()
         self.fleet.changed.notify_all()
 
     def _come_up(self) -> None:

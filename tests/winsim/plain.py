@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import enum
+import functools
 import types
 import typing
 from datetime import datetime
@@ -54,7 +55,7 @@ def _value(kind: Any, data: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _value(_arm(arguments, data), data)
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _hints(typing.cast(type[Any], kind))
         return typing.cast(Any, kind)(**{name: _value(hints[name], item) for name, item in data.items()})
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return kind(data)
@@ -73,6 +74,11 @@ def _value(kind: Any, data: Any) -> Any:
     if isinstance(data, dict):
         return {name: _value(Any, item) for name, item in data.items()}
     return data
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _arm(arms: tuple[Any, ...], data: Any) -> Any:

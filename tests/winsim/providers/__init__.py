@@ -23,7 +23,8 @@ schema; it never parses or writes XML and never sleeps.
     @cluster.stopping, @cluster.boot, @cluster.arm           # (host): going down; up again; after building or loading
 
 Values of an `Instance` are Python's: str, bool, int, float, aware `datetime`, `timedelta` (intervals), list, `Reference`,
-`Embedded`, and None or a missing key for null. Names of properties are spelled as in the schema.
+`Embedded`, and None or a missing key for null. Names of properties are spelled as in the schema; a provider may fill
+properties that the class lacks on an older build, the caller shows only what the schema has there.
 """
 
 from __future__ import annotations
@@ -422,10 +423,19 @@ class Registry:
         directory, name = ntpath.split(executable.strip('"').lower())
         if directory and directory != host.system_directory.lower():
             return None
-        played = self.load()._processes.get(name if ntpath.splitext(name)[1] else f"{name}.exe")
+        name = name if ntpath.splitext(name)[1] else f"{name}.exe"
+        played = self.load()._processes.get(name)
         if played is None or (played.available is not None and not played.available(host)):
             return None
+        if name in host.forced_exits:
+            code = host.forced_exits[name]
+            return PlayedProcess(lambda *_: Output(exit_code=code), reads_stdin=False, available=None)
         return played
+
+    def executables(self, host: Host) -> list[str]:
+        """File names of the processes that can run on this host."""
+        played = self.load()._processes.items()
+        return sorted(name for name, each in played if each.available is None or each.available(host))
 
     def cmdlet(self, host: Host, name: str) -> PlayedCmdlet | None:
         """The function behind a cmdlet; None: nobody plays it here, or what it belongs to is not installed."""
