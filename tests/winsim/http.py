@@ -21,7 +21,7 @@ from typing import Any
 
 import h11
 
-from . import encryption, wsman
+from . import encryption, winrs, wsman
 from .authentication import Accounts, LogonFailed, Negotiation, basic
 from .certificates import Authority, Identity, end_point_binding, principal_of
 from .fleet import Fleet
@@ -207,9 +207,8 @@ class Served:
             rim.open = None
             talking += [conversation.thread for conversation in tuple(rim.conversations)]
             self._shut(host)
+            winrs.end_shells(host)  # what still holds a Receive
         self.fleet.clock.stop()
-        with self.fleet.changed:
-            self.fleet.changed.notify_all()
         for thread in talking:
             thread.join(_JOIN_SECONDS)
         self._selector.close()
@@ -432,7 +431,10 @@ class _Conversation:
         )
 
     def _log_on(self, request: _Request) -> _Headers:
-        """Look at the Authorization header, if there is one, and return the token to answer with; raises LogonFailed."""
+        """Look at the Authorization header, if there is one, and return the token to answer with.
+
+        Raises LogonFailed.
+        """
         scheme, _, credentials = request.header("authorization").partition(" ")
         if not scheme:
             return ()
@@ -480,7 +482,3 @@ class _Conversation:
 
 def _content(body: bytes) -> Iterable[h11.Event]:
     return (h11.Data(body), h11.EndOfMessage())
-
-
-def _reason(status: int) -> bytes:
-    return http.HTTPStatus(status).phrase.encode()

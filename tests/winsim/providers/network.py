@@ -24,7 +24,7 @@ network = Provider("network")
 
 @dataclass
 class Network:
-    """`answers`: `winrm`; `web_page`, an ordinary web server; `silent`, which takes connections and never says a word."""
+    """`answers`: `winrm`; `web_page`, an ordinary web server; `silent`, which takes connections and says nothing."""
 
     answers: str = "winrm"
 
