@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib
 import os
 import pickle
 import re
@@ -220,7 +221,8 @@ def load() -> Schema:
         digest.update(str(file.relative_to(Path(__file__).parents[1])).encode() + b"\0" + file.read_bytes())
     cached = _cache_directory() / f"schema-{digest.hexdigest()[:32]}.pickle"
     with contextlib.suppress(OSError, pickle.UnpicklingError, EOFError, AttributeError):
-        schema = pickle.loads(cached.read_bytes())  # noqa: S301 (written below, in a directory of this user alone)
+        # Written below, in a directory of this user alone.
+        schema = pickle.loads(cached.read_bytes())
         if isinstance(schema, Schema):
             return schema
     schema = _compile()
@@ -268,7 +270,8 @@ def _namespace_of(file: Path) -> str:
 
 
 def _compile_files(files: Iterable[Path]) -> Classes:
-    import pywbem  # type: ignore[import-untyped]  # heavy, and not needed while the cache holds
+    # Untyped, heavy, and not needed while the cache holds.
+    pywbem: Any = importlib.import_module("pywbem")
 
     repository = pywbem.MOFWBEMConnection()
     compiler = pywbem.MOFCompiler(repository, log_func=None)

@@ -116,7 +116,7 @@ def parse_xml(data: bytes) -> ET.Element:
 
     Raises Fault.
     """
-    parser = ET.XMLParser(target=_Tree())  # noqa: S314 (without a document type there are no entities)
+    parser = ET.XMLParser(target=_Tree())
     try:
         parser.feed(data)
         root = parser.close()
@@ -359,7 +359,7 @@ class ProviderFault:
     extended: ET.Element | None = None
 
 
-class Fault(Exception):  # noqa: N818
+class Fault(Exception):
     """A SOAP fault.
 
     number: decimal code of WSManFault, unsigned. subcode: QName with one of the prefixes s, a, w, n, x.

@@ -168,7 +168,7 @@ class Form:
         return CIM_SCHEMA + name if self.omi else class_uri(namespace, name)
 
 
-class Refused(ValueError):  # noqa: N818
+class Refused(ValueError):
     """A value or a member of a request that the schema does not have; `member` says which."""
 
     def __init__(self, member: str, why: str, *, unknown: bool = False) -> None:
