@@ -12,10 +12,10 @@ version_added: 0.1.0
 author:
   - fieldnotes.windows contributors (@fieldnotes)
 description:
-  - A failover cluster node watches its own user mode. The cluster network driver (C(netft.sys)) expects a heartbeat from
-    the Cluster service. If none arrives for C(ClusSvcHangTimeout) seconds, the driver does what C(HangRecoveryAction)
-    says. It does nothing, logs an event, ends the Cluster service, or stops the machine with bug check C(0x9E) so that
-    another node takes over.
+  - A failover cluster node watches its own user mode. The cluster network driver (C(netft.sys)) expects a heartbeat
+    from the Cluster service. If none arrives for C(ClusSvcHangTimeout) seconds, the driver does what
+    C(HangRecoveryAction) says. It does nothing, logs an event, ends the Cluster service, or stops the machine with
+    bug check C(0x9E) so that another node takes over.
   - This module sets these two properties of the cluster, and the crash dump type of the node.
   - O(action) and O(timeout) belong to the cluster and are valid for all its nodes at once. O(dump_type) belongs to the
     node that the task runs on.
@@ -24,17 +24,20 @@ options:
   action:
     description:
       - What the nodes of the cluster do when the Cluster service of a node hangs, C(HangRecoveryAction).
-      - Windows Server 2008 and 2008 R2 know V(disabled) to V(bugcheck), Windows Server 2012 to 2016 also V(bugcheck_all) and
-        V(debug_break), Windows Server 2019 and later also V(live_dump). The node with the oldest Windows decides.
+      - Windows Server 2008 and 2008 R2 know V(disabled) to V(bugcheck), Windows Server 2012 to 2016 also
+        V(bugcheck_all) and V(debug_break), Windows Server 2019 and later also V(live_dump).
+        The node with the oldest Windows decides.
       - V(disabled) (0) does nothing. On Windows Server 2008 and 2008 R2 it turns the heartbeat monitoring off. It needs
         O(force=true).
       - V(log) (1) writes event 4869 to the System log.
-      - V(terminate_service) (2) ends the Cluster service. That uses user mode itself, so in a real hang it may never finish.
+      - V(terminate_service) (2) ends the Cluster service. That uses user mode itself, so in a real hang it may never
+        finish.
       - V(bugcheck) (3) stops the machine with bug check C(0x9E) when the driver detects the hang. When the Cluster
         service detects it itself (Windows Server 2012 and later), it only ends.
       - V(bugcheck_all) (4) stops the machine in both cases.
       - V(debug_break) (5) stops the machine in the kernel debugger. It needs O(force=true).
-      - V(live_dump) (6) writes a live kernel dump, then ends the process. It is the default of Windows Server 2019 and later.
+      - V(live_dump) (6) writes a live kernel dump, then ends the process. It is the default of Windows Server 2019 and
+        later.
       - If not given, the current value stays.
     type: str
     choices:
@@ -88,8 +91,8 @@ extends_documentation_fragment:
   - fieldnotes.windows._journal
 notes:
   - Use C(run_once) for O(action) and O(timeout), and a separate task without it for O(dump_type), as the examples do.
-    Without C(run_once) two hosts that read the old value at the same time both write it and both report a change, and the
-    result is right.
+    Without C(run_once) two hosts that read the old value at the same time both write it and both report a change, and
+    the result is right.
   - Nodes that are down or paused get the value when they return. A warning names them. While a node is joining, the
     cluster's properties are not changed.
   - Bug check C(0x9E) is a reaction to a hang, not a fault of clustering. Look for exhausted resources of user mode.
@@ -193,7 +196,7 @@ os_default_action:
   sample: bugcheck
 steps:
   description: The steps of the change, in their order. Empty if there was nothing to change.
-  returned: always, once the host was read
+  returned: always
   type: list
   elements: dict
   contains:
@@ -211,12 +214,17 @@ steps:
       sample: 0.2
 reboot_required:
   description: Whether a change needs a restart of the host to take effect. Only a change of O(dump_type) does.
-  returned: success
+  returned: always
   type: bool
   sample: false
 resumed:
   description: Whether the task found an interrupted run and finished it or rolled it back first.
-  returned: success
+  returned: always
   type: bool
   sample: false
+refusal:
+  description: Number of the refusal on the page of the procedure, where the task refuses.
+  returned: when the task refuses
+  type: str
+  sample: R6
 """

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author:
   - fieldnotes.windows contributors (@fieldnotes)
 description:
-  - Reads the hang recovery policy of the failover cluster that a host belongs to, and the crash dump settings of the host.
+  - Reads the hang recovery policy of the failover cluster that a host belongs to, and the crash dump settings of
+    the host.
   - Counts the hangs that the System event log of the host has recorded, and says what they left there.
   - Never reads localized text of an event.
 options:
@@ -72,8 +73,8 @@ node:
   sample: N1
 action:
   description: >-
-    Name of the recovery action, as in M(fieldnotes.windows.hang_recovery), or V(unknown), with a warning, for a number that
-    this module does not know.
+    Name of the recovery action, as in M(fieldnotes.windows.hang_recovery), or V(unknown), with a warning, for a number
+    that this module does not know.
   returned: success
   type: str
   sample: bugcheck
@@ -144,7 +145,9 @@ advice:
   type: list
   elements: str
   sample:
-    - a kernel dump holds no user-mode memory, where the cause of a hang usually is - set dump_type complete before the next hang
+    - >-
+      a kernel dump holds no user-mode memory, where the cause of a hang usually is,
+      set dump_type complete before the next hang
 history:
   description: The traces of hangs in the System log. Null if O(history_days=0).
   returned: success
@@ -168,8 +171,9 @@ history:
           sample: '2025-01-31T08:15:00Z'
         events:
           description: >-
-            The newest events, newest first, at most O(history_max). Each has C(time) (ISO 8601 in UTC) and C(record), the number
-            in the log. C(logged) has C(process), C(pid), and C(seconds). C(recovered) has C(pid) and C(seconds).
+            The newest events, newest first, at most O(history_max). Each has C(time) (ISO 8601 in UTC) and C(record),
+            the number in the log. C(logged) has C(process), C(pid), and C(seconds).
+            C(recovered) has C(pid) and C(seconds).
             C(service_ended) has C(times). C(bugcheck) has C(process_address), C(seconds), C(watchdog_source), and
             C(dump_file).
           type: list
@@ -184,7 +188,8 @@ history:
       type: dict
       contains: *kind
     service_ended:
-      description: Event 7031 of the Cluster service, which ended unexpectedly. Recovery action V(terminate_service) leaves it.
+      description: >-
+        Event 7031 of the Cluster service, which ended unexpectedly. Recovery action V(terminate_service) leaves it.
       type: dict
       contains: *kind
     bugcheck:
