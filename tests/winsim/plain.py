@@ -55,7 +55,7 @@ def _value(kind: Any, data: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return _value(_arm(arguments, data), data)
     if dataclasses.is_dataclass(kind):
-        hints = _hints(typing.cast(type[Any], kind))
+        hints = _hints(typing.cast(Any, kind))
         return typing.cast(Any, kind)(**{name: _value(hints[name], item) for name, item in data.items()})
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return kind(data)
@@ -77,7 +77,7 @@ def _value(kind: Any, data: Any) -> Any:
 
 
 @functools.cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 

@@ -65,7 +65,11 @@ ALREADY_PAUSED = 24
 
 @dataclass
 class Service:
-    """A service. `state` as in Win32_Service.State; while it is pending, `due` is when that ends."""
+    """A service. `state` as in Win32_Service.State; while it is pending, `due` is when that ends.
+
+    `boot_seconds` is how long after boot an automatic service is running; `restart_seconds` is when the control manager
+    starts it again after a crash, None for never (then `due` of the stopped service).
+    """
 
     name: str
     display_name: str
@@ -79,6 +83,7 @@ class Service:
     start_seconds: float = 1.0
     stop_seconds: float = 1.0
     boot_seconds: float = 0.0
+    restart_seconds: float | None = None
     exit_code: int = 0
     crashes: int = 0
     fails: int | None = None
@@ -178,6 +183,7 @@ def _adjust(state: ServicesState, name: str, data: Any, path: str) -> None:
         "start_seconds": number,
         "stop_seconds": number,
         "boot_seconds": number,
+        "restart_seconds": number,
         "exit_code": integer,
         "fails": integer,
     }
@@ -242,15 +248,22 @@ def dependents(host: Host, service: Service) -> list[Service]:
     return [each for each in everything if wanted in (name.lower() for name in each.depends_on)]
 
 
-def crash(host: Host, name: str) -> None:
-    """The process of a service ends without having been asked to: event 7031."""
+def crash(host: Host, name: str, *, recorded: bool = True) -> None:
+    """The process of a service ends without having been asked to: event 7031, and a restart where one is set up."""
     service = host.state(ServicesState).get(name)
     if service is None or service.state not in ("Running", "Paused", "Start Pending", "Stop Pending"):
         return
     service.crashes += 1
     _stopped(host, service, ERROR_PROCESS_ABORTED)
-    action = "Dienst neu starten" if host.language == "de-DE" else "Restart the service"
-    record(host, "System", CONTROL_MANAGER, 7031, [service.display_name, str(service.crashes), "60000", "1", action])
+    delay, action = "0", ("0", display_name(host, "No action", "Keine Aktion"))
+    if service.restart_seconds is not None:
+        service.due = host.now() + timedelta(seconds=service.restart_seconds)
+        _schedule(host, service)
+        delay = str(round(service.restart_seconds * 1000))
+        action = ("1", display_name(host, "Restart the service", "Neustart des Diensts"))
+    if recorded:
+        strings = [service.display_name, str(service.crashes), delay, *action]
+        record(host, "System", CONTROL_MANAGER, 7031, strings)
 
 
 def _pending(host: Host, service: Service, state: str, due: datetime) -> None:
@@ -269,7 +282,9 @@ def _due(host: Host, name: str, due: datetime) -> None:
     if service is None or service.due != due or host.up_at is not None:
         return
     service.due = None
-    if service.state == "Stop Pending":
+    if service.state == "Stopped":
+        start(host, service)
+    elif service.state == "Stop Pending":
         _stopped(host, service, 0)
         _tell(host, service, "stopped", "Beendet")
     elif service.fails is not None:
@@ -337,7 +352,7 @@ def instances(host: Host) -> Iterator[Instance]:
             "AcceptPause": service.accept_pause and service.state in ("Running", "Paused"),
             "AcceptStop": service.accept_stop and service.state in ("Running", "Paused"),
             "Caption": service.display_name,
-            "CheckPoint": 0 if service.due is None else 1,
+            "CheckPoint": int(service.state.endswith("Pending")),
             "CreationClassName": "Win32_Service",
             "DelayedAutoStart": False,
             "DesktopInteract": False,
@@ -357,7 +372,7 @@ def instances(host: Host) -> Iterator[Instance]:
             "SystemCreationClassName": "Win32_ComputerSystem",
             "SystemName": host.name,
             "TagId": 0,
-            "WaitHint": 0 if service.due is None else 2000,
+            "WaitHint": 2000 if service.state.endswith("Pending") else 0,
         }
 
 
