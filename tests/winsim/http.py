@@ -17,17 +17,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import h11
 
-from . import encryption, winrs, wsman
+from . import encryption, inventory, psrp, winrs, wsman
 from .authentication import Accounts, LogonFailed, Negotiation, basic
 from .certificates import Authority, Identity, end_point_binding, principal_of
+from .control import ControlServer
 from .fleet import Fleet
 from .host import Host
 from .providers import Caller, Provider, calling
 from .providers.network import Network
+from .trouble import is_dark
 
 __all__ = ["Handshake", "Served", "serve"]
 
@@ -110,8 +112,10 @@ def _listen_again(host: Host) -> None:
 class Served:
     """A fleet on the air. Use it as a context manager; at the end every socket is closed and every thread has ended."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, *, control: bool = False) -> None:
         self.fleet = fleet
+        self.control: ControlServer | None = None
+        self._with_control = control
         self.authority = Authority()
         self._identities: dict[str, Identity] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
@@ -120,7 +124,7 @@ class Served:
         self._wake, self._woken = socket.socketpair()
         self._acceptor = threading.Thread(target=self._accept, name="winsim acceptor", daemon=True)
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             stack.callback(self._close)
@@ -133,6 +137,9 @@ class Served:
                     self._serve(host)
             self.fleet.clock.start()
             self._acceptor.start()
+            if self._with_control:
+                self.control = ControlServer(self)
+                stack.callback(self.control.close)
             self._stack = stack.pop_all()
         return self
 
@@ -148,6 +155,23 @@ class Served:
     def https_port(self, host: Host | str) -> int:
         return self._ports[self._host(host).name, "https"]
 
+    def urls(self, host: Host | str) -> dict[str, str]:
+        """The addresses at which a host listens, by scheme."""
+        address = self.address(host)
+        place = f"[{address}]" if ":" in address else address
+        name = self._host(host).name
+        ports = {scheme: self._ports[name, scheme] for scheme in ("http", "https") if (name, scheme) in self._ports}
+        return {scheme: f"{scheme}://{place}:{port}/wsman" for scheme, port in ports.items()}
+
+    def summary(self) -> dict[str, Any]:
+        """What another process needs to know: where the hosts are, the authority's file, the control endpoint."""
+        control = {"url": self.control.url, "token": self.control.token} if self.control else None
+        return {
+            "hosts": {host.name: self.urls(host) for host in self.fleet.hosts.values()},
+            "ca": str(self.ca_path),
+            "control": control,
+        }
+
     def client_certificate(self, principal: str) -> tuple[Path, Path]:
         """Certificate and key (PEM files) with which `user@domain` may log on."""
         return self.authority.client(principal).write(self.folder, principal)
@@ -162,9 +186,7 @@ class Served:
 
     def inventory(self, **options: Any) -> dict[str, Any]:
         """The Ansible inventory; see `inventory.inventory` for the options."""
-        from .inventory import inventory
-
-        return inventory(self, **options)
+        return inventory.inventory(self, **options)
 
     # Opening and closing
 
@@ -207,7 +229,8 @@ class Served:
             rim.open = None
             talking += [conversation.thread for conversation in tuple(rim.conversations)]
             self._shut(host)
-            winrs.end_shells(host)  # what still holds a Receive
+            psrp.end_shells(host)  # which ends the Receives that are held
+            winrs.end_shells(host)
         self.fleet.clock.stop()
         for thread in talking:
             thread.join(_JOIN_SECONDS)
@@ -242,9 +265,9 @@ class Served:
         return self._contexts[host.name]
 
 
-def serve(fleet: Fleet) -> Served:
-    """Serve every host of the fleet: `with serve(fleet) as served:`."""
-    return Served(fleet)
+def serve(fleet: Fleet, *, control: bool = False) -> Served:
+    """Serve every host of the fleet: `with serve(fleet) as served:`. `control` opens the control endpoint as well."""
+    return Served(fleet, control=control)
 
 
 def _listen(host: Host, port: int) -> socket.socket:
@@ -337,9 +360,8 @@ class _Conversation:
         headers = [("Server", "Microsoft-HTTPAPI/2.0"), ("Content-Length", str(length)), *response.headers]
         if response.content_type:
             headers.insert(0, ("Content-Type", response.content_type))
-        head = self._http.send(
-            h11.Response(status_code=response.status, headers=headers, reason=_reason(response.status))
-        )
+        phrase = http.HTTPStatus(response.status).phrase.encode()
+        head = self._http.send(h11.Response(status_code=response.status, headers=headers, reason=phrase))
         assert head is not None
         if length != len(response.body):
             self._socket.sendall(head + response.body)
@@ -354,6 +376,8 @@ class _Conversation:
     # What a request gets
 
     def _answer(self, request: _Request) -> _Response:
+        if is_dark(self.host):
+            raise _Hangup
         answers = self.host.state(Network).answers
         if answers == "silent":
             self._socket.recv(1)  # until the caller gives up
@@ -400,7 +424,10 @@ class _Conversation:
         if not response.body:
             return response
         content_type, body = encryption.encrypt(negotiation.context, negotiation.protocol, response.body)
-        return dataclasses.replace(response, content_type=content_type, body=body)
+        missing = 0 if response.announced is None else response.announced - len(response.body)
+        return dataclasses.replace(
+            response, content_type=content_type, body=body, announced=len(body) + missing if missing else None
+        )
 
     def _message(
         self, request: _Request, message: bytes, caller: Caller, token: _Headers, *, secure: bool | None = None
@@ -412,9 +439,15 @@ class _Conversation:
             return self._note(request, _Response(413, headers=token))
         with calling(caller):
             answer = wsman.handle(self.host, caller.user, message, secure=secure)
+        if answer.drop:
+            raise _Hangup
+        if answer.forget:
+            self._caller, self._negotiation = None, None
+        if answer.status == 401:
+            return _Response(401, headers=self._methods())
         if not secure:
             self.host.plaintext += answer.body
-        return _Response(answer.status, answer.body, SOAP, token)
+        return _Response(answer.status, answer.body, SOAP if answer.body else "", token, answer.announced)
 
     # Who is calling
 

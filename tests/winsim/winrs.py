@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """WinRS: cmd shells and the processes in them (MS-WSMV, text-based command shell). Providers play the processes.
 
-`handle(host, user, request)` answers a request on one of `RESOURCES` with the elements of the answer's body; it raises
+`dispatch(host, user, request)` answers a request on a cmd shell with the elements of the answer's body; it raises
 `soap.Fault`. A Receive is held until there is output, an end, or the request's OperationTimeout.
 """
 
@@ -23,7 +23,7 @@ from .host import Host
 from .providers import Output, PlayedProcess, Process, Provider, providers
 from .soap import RSP, Fault, ProviderFault, Request, node, qname
 
-__all__ = ["CMD", "SHELL", "Shells", "end_shells", "handle"]
+__all__ = ["CMD", "SHELL", "Shells", "dispatch", "end_shells"]
 
 SHELL = RSP
 CMD = f"{RSP}/cmd"
@@ -68,6 +68,7 @@ class Command:
     output: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
     exit_code: int | None = None
     done: bool = False  # and somebody was told
+    receives: int = 0
 
     def run(self, host: Host, played: PlayedProcess) -> None:
         """Start the process with the input that has come."""
@@ -131,7 +132,7 @@ def end_shells(host: Host) -> None:
         host.fleet.changed.notify_all()
 
 
-def handle(host: Host, user: str, request: Request) -> list[ET.Element]:
+def dispatch(host: Host, user: str, request: Request) -> list[ET.Element]:
     """The body of the answer to a request on a cmd shell; raises soap.Fault."""
     operation = request.action.rpartition("/")[2]
     with host.fleet.changed:
@@ -356,8 +357,12 @@ def _receive(host: Host, shell: Shell, request: Request) -> list[ET.Element]:
         raise Fault(ERROR_INVALID_PARAMETER, "w:InvalidParameter", detail="InvalidValue", provider=plugin)
     command = _known_command(shell, command_id)
     limit = (request.max_envelope_size or host.winrm.max_envelope_kb * 1024) * 3 // 5 - 4096
+    # A Receive of a connection that is gone may still be held: the newest one gets the output, so that none is lost.
+    command.receives += 1
+    turn = command.receives
+    host.fleet.changed.notify_all()
     for _ in _until_timeout(host, request):
-        if host.attached(Shells).open.get(shell.id) is not shell:
+        if host.attached(Shells).open.get(shell.id) is not shell or command.receives != turn:
             raise Fault(ERROR_OPERATION_ABORTED)
         command.look()
         if command.exit_code is not None or any(command.output.values()):
