@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every procedure is made of: a host, steps, a plan. For this collection only."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..errors import StepTimeout
+from ..journal import Entry, Journal, RegistryStore, journal_key
+from ..wsman.cim import Cim
+from ..wsman.cmdlets import Cmdlets
+from ..wsman.process import Processes
+from ..wsman.session import Session
+
+P = TypeVar("P")
+S = TypeVar("S")
+
+
+class Clock:
+    """Time on the controller. Tests give one that moves the simulated fleet's time instead of waiting."""
+
+    def now(self) -> datetime.datetime:
+        """The time of day, aware."""
+        return datetime.datetime.now(datetime.timezone.utc)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Host:
+    """The target of a task.
+
+    name: as the inventory calls it; tell: prints a line of progress; controller: name of this machine;
+    open_peer: opens another inventory host with that host's own connection variables.
+    """
+
+    name: str
+    session: Session
+    clock: Clock = field(default_factory=Clock)
+    tell: Callable[[str], None] = field(default=lambda _line: None)
+    controller: str = ""
+    open_peer: Callable[[str], Host] | None = None
+
+    @property
+    def cim(self) -> Cim:
+        """CIM operations."""
+        return self.session.cim
+
+    @property
+    def cmdlets(self) -> Cmdlets:
+        """Typed cmdlets."""
+        return self.session.cmdlets
+
+    @property
+    def processes(self) -> Processes:
+        """WinRS processes."""
+        return self.session.processes
+
+    def journal(self, module: str, object_id: str = "") -> Journal:
+        """The journal of a module in this host's registry."""
+        return Journal(RegistryStore(self, journal_key(module, object_id)), self.clock.now, self.controller)
+
+    def wait(
+        self,
+        what: str,
+        reached: Callable[[], bool],
+        *,
+        timeout: float,
+        interval: float = 2.0,
+        longest: float = 10.0,
+        detail: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Polls until ``reached``; what: for progress and messages; all times in seconds.
+
+        The pause grows from interval to longest. detail: what the progress line adds. Errors: StepTimeout.
+        """
+        start = self.clock.monotonic()
+        pause = interval
+        while not reached():
+            passed = self.clock.monotonic() - start
+            if passed >= timeout:
+                raise StepTimeout(f"{what}: not reached after {timeout:.0f} s" + _after_comma(detail()))
+            self.tell(f"{what}: {passed:.0f} s" + _after_comma(detail()))
+            self.clock.sleep(min(pause, max(timeout - passed, 0.0)))
+            pause = min(pause * 1.5, longest)
+
+
+def _after_comma(text: str) -> str:
+    return f", {text}" if text else ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a run does.
+
+    name: the sentence the user reads; do: does it and makes sure that it happened, else raises;
+    undo: takes it back, None where nothing is to be taken back;
+    changes: False for a step that only waits;
+    skip: an interrupted run has done it already; it is shown and can be undone, but not done again;
+    final: after its effect nothing is undone any more (the point of no return).
+    """
+
+    name: str
+    do: Callable[[], None]
+    undo: Callable[[], None] | None = None
+    changes: bool = True
+    skip: bool = False
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, in order.
+
+    goal: what ``after`` will show (check mode answers with it);
+    journal: content to write before the first step, None where one atomic step needs no journal;
+    stale: the journal that was found belongs to something else and goes first;
+    keep: content that stays in the journal after verification (until a restart, say);
+    reboot_required: whether the goal takes effect only after a restart;
+    extra: further result keys.
+    """
+
+    steps: tuple[Step, ...]
+    goal: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+    journal: Entry | None = None
+    stale: bool = False
+    keep: Entry | None = None
+    reboot_required: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> bool:
+        """Whether a step will change something."""
+        return any(step.changes and not step.skip for step in self.steps)
+
+
+class Procedure(Protocol, Generic[P, S]):
+    """A procedure that changes something; the runner gives it check mode, journal, verification and rollback."""
+
+    @property
+    def module(self) -> str:
+        """Name of the module."""
+
+    def parameters(self, arguments: Mapping[str, Any]) -> P:
+        """Typed parameters from validated arguments. Errors: Refusal."""
+
+    def journal(self, host: Host, parameters: P) -> Journal:
+        """Where this run keeps its journal."""
+
+    def observe(self, host: Host, parameters: P, journal: Entry | None) -> S:
+        """What is there now, in as few requests as possible. Errors: Refusal for what already the reading shows."""
+
+    def plan(self, host: Host, parameters: P, state: S) -> Plan:
+        """The steps to the goal; no request is sent here, only by the steps. Errors: Refusal."""
+
+    def report(self, parameters: P, state: S) -> Mapping[str, Any]:
+        """``before`` and ``after`` of the result."""
+
+    def result(self, parameters: P, state: S) -> Mapping[str, Any]:
+        """Result keys of the procedure's own."""
+
+    def shown(self, parameters: P, report: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The lines of the diff: the managed part of a report."""
+
+    def verify(self, parameters: P, before: S, after: S) -> Iterable[str]:
+        """What of the state after the change is not the goal, a sentence each."""
+
+
+class Inquiry(Protocol, Generic[P]):
+    """A module that only reads."""
+
+    @property
+    def module(self) -> str:
+        """Name of the module."""
+
+    def parameters(self, arguments: Mapping[str, Any]) -> P:
+        """Typed parameters from validated arguments. Errors: Refusal."""
+
+    def answer(self, host: Host, parameters: P) -> tuple[Mapping[str, Any], Iterable[str]]:
+        """The result keys, and warnings."""

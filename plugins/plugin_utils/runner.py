@@ -1,0 +1,219 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs procedures: check mode, journal, steps, verification, rollback. For this collection only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ConnectionTrouble, FieldnotesError, Refusal, VerificationFailed
+from .journal import Journal
+from .procedures.base import Host, Inquiry, P, Plan, Procedure, S, Step
+
+PLANNED, DONE, SKIPPED, FAILED, UNDONE = "planned", "done", "skipped", "failed", "undone"
+
+
+@dataclass
+class StepRecord:
+    """How a step went. seconds: how long it took."""
+
+    name: str
+    status: str
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the result."""
+        return {"name": self.name, "status": self.status, "seconds": round(self.seconds, 1)}
+
+
+@dataclass
+class Outcome:
+    """The end of a run, for Ansible to be told."""
+
+    changed: bool = False
+    failed: bool = False
+    unreachable: bool = False
+    message: str = ""
+    warnings: list[str] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    shown: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+
+
+def _record(step: Step) -> StepRecord:
+    return StepRecord(step.name, SKIPPED if step.skip else PLANNED)
+
+
+def inform(inquiry: Inquiry[P], arguments: Mapping[str, Any], host: Host) -> Outcome:
+    """Answers a module that only reads."""
+    outcome = Outcome()
+    try:
+        parameters = inquiry.parameters(arguments)
+        answer, warnings = inquiry.answer(host, parameters)
+        outcome.values.update(answer)
+        outcome.warnings.extend(warnings)
+    except FieldnotesError as error:
+        _fail(outcome, error)
+    return outcome
+
+
+def run(procedure: Procedure[P, S], arguments: Mapping[str, Any], host: Host, *, check_mode: bool) -> Outcome:
+    """Brings a host to the state that the arguments ask for, or says what that would take."""
+    outcome = Outcome()
+    outcome.values.update(steps=[], reboot_required=False, resumed=False)
+    try:
+        parameters = procedure.parameters(arguments)
+        journal = procedure.journal(host, parameters)
+        found = journal.find()
+        outcome.values["resumed"] = found is not None
+        before = procedure.observe(host, parameters, found)
+        plan = procedure.plan(host, parameters, before)
+        _tell(outcome, procedure, parameters, before, plan)
+        if check_mode:
+            _predict(outcome, plan)
+        else:
+            _Run(procedure, host, journal, outcome).apply(parameters, before, plan)
+        if outcome.before is not None and outcome.after is not None:
+            outcome.shown = (
+                procedure.shown(parameters, outcome.before),
+                procedure.shown(parameters, outcome.after),
+            )
+    except FieldnotesError as error:
+        _fail(outcome, error)
+    return outcome
+
+
+def _tell(outcome: Outcome, procedure: Procedure[P, S], parameters: P, before: S, plan: Plan) -> None:
+    outcome.before = outcome.after = procedure.report(parameters, before)
+    outcome.values.update(procedure.result(parameters, before))
+    outcome.values.update(plan.extra)
+    outcome.values["reboot_required"] = plan.reboot_required
+    outcome.warnings.extend(plan.warnings)
+
+
+def _predict(outcome: Outcome, plan: Plan) -> None:
+    outcome.values["steps"] = [_record(step).as_dict() for step in plan.steps]
+    outcome.changed = plan.changes
+    outcome.after = plan.goal
+
+
+def _fail(outcome: Outcome, error: FieldnotesError) -> None:
+    outcome.failed = True
+    outcome.message = str(error)
+    outcome.unreachable = isinstance(error, ConnectionTrouble)
+    if isinstance(error, Refusal):
+        outcome.values["refusal"] = error.code
+
+
+class _Run:
+    """One application of a plan."""
+
+    def __init__(self, procedure: Procedure[P, S], host: Host, journal: Journal, outcome: Outcome) -> None:
+        self._procedure: Any = procedure
+        self._host = host
+        self._journal = journal
+        self._outcome = outcome
+        self._records: list[StepRecord] = []
+        self._done: list[tuple[Step, StepRecord]] = []
+
+    def apply(self, parameters: Any, before: Any, plan: Plan) -> None:
+        """Steps, verification, end of the journal; on failure the way back."""
+        self._records = [_record(step) for step in plan.steps]
+        try:
+            self._begin_journal(plan)
+            for step, record in zip(plan.steps, self._records, strict=True):
+                self._take(step, record)
+            self._verify(parameters, before, plan)
+        except FieldnotesError as error:
+            self._outcome.values["steps"] = self._shown_steps()
+            raise self._gone_back(error, plan) from error
+        self._outcome.values["steps"] = self._shown_steps()
+        self._outcome.changed = plan.changes
+        if plan.keep is not None:
+            if self._changed_keep(plan.keep):
+                self._journal.replace(plan.keep)
+        elif self._journal.entry is not None:
+            self._journal.remove()
+
+    def _begin_journal(self, plan: Plan) -> None:
+        if plan.stale:
+            self._journal.remove()
+        if plan.journal is None:
+            return
+        entry = self._journal.entry
+        content = {**plan.journal, **self._journalled_steps()}
+        if entry is None:
+            self._journal.create(content)
+        elif any(entry.get(name) != value for name, value in plan.journal.items()):
+            self._journal.replace(content)
+
+    def _changed_keep(self, keep: Mapping[str, Any]) -> bool:
+        entry = self._journal.entry or {}
+        return any(entry.get(name) != value for name, value in keep.items()) or "steps" in entry
+
+    def _journalled_steps(self) -> dict[str, Any]:
+        # Steps that an interrupted run has done stay in the list, so that whoever finishes can take them back.
+        earlier = (self._journal.entry or {}).get("steps", ())
+        status = {step["name"]: step["status"] for step in earlier}
+        status.update((r.name, "done" if r.status in (DONE, SKIPPED) else "todo") for r in self._records)
+        return {"steps": [{"name": name, "status": value} for name, value in status.items()]}
+
+    def _shown_steps(self) -> list[dict[str, Any]]:
+        return [record.as_dict() for record in self._records]
+
+    def _take(self, step: Step, record: StepRecord) -> None:
+        if step.skip:
+            self._done.append((step, record))
+            return
+        start = self._host.clock.monotonic()
+        self._host.tell(step.name)
+        try:
+            step.do()
+        except FieldnotesError:
+            record.status = FAILED
+            raise
+        finally:
+            record.seconds = self._host.clock.monotonic() - start
+        record.status = DONE
+        self._done.append((step, record))
+        self._journal.update(**self._journalled_steps())
+
+    def _verify(self, parameters: Any, before: Any, plan: Plan) -> None:
+        if not plan.steps:
+            return
+        after = self._procedure.observe(self._host, parameters, self._journal.entry)
+        self._outcome.after = self._procedure.report(parameters, after)
+        differences = list(self._procedure.verify(parameters, before, after))
+        if differences:
+            raise VerificationFailed("; ".join(differences))
+
+    def _gone_back(self, error: FieldnotesError, plan: Plan) -> FieldnotesError:
+        """Undoes what was done, where it may be undone; the error to raise, with what became of it."""
+        self._outcome.changed = any(s.changes and r.status == DONE for s, r in self._done)
+        if isinstance(error, ConnectionTrouble):
+            # Nobody can undo anything now; the journal, where there is one, lets the next run finish or take back.
+            return error
+        if any(step.final for step, _ in self._done):
+            return error
+        try:
+            for step, record in reversed(self._done):
+                if step.undo is not None:
+                    self._host.tell(f"undoing: {step.name}")
+                    step.undo()
+                    record.status = UNDONE
+            if self._journal.entry is not None and plan.keep is None:
+                self._journal.remove()
+        except FieldnotesError as second:
+            self._outcome.changed = True
+            self._outcome.values["steps"] = self._shown_steps()
+            return FieldnotesError(
+                f"{error}. Taking back the steps before it failed as well: {second}. "
+                f"What is left to do stands in {self._journal.place}; run the task again"
+            )
+        self._outcome.after = self._outcome.before
+        self._outcome.values["steps"] = self._shown_steps()
+        self._outcome.changed = any(s.changes and r.status == DONE for s, r in self._done)
+        return error

@@ -1,0 +1,272 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One WS-Management session to one host: opened by the first request, closed always. For this collection only."""
+
+from __future__ import annotations
+
+import contextlib
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from types import TracebackType
+
+import requests.exceptions
+import urllib3.exceptions
+from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
+from pypsrp.wsman import WSMan
+
+from ..errors import (
+    AnswerTimeout,
+    AuthenticationFailed,
+    CertificateRefused,
+    ConnectionLost,
+    FieldnotesError,
+    InsecureConnection,
+    MalformedAnswer,
+    NotWinRM,
+    Unreachable,
+    WsmanFault,
+)
+from ..win_error import unsigned
+from . import envelope
+from .cim import Cim
+from .cmdlets import Cmdlets
+from .envelope import Request
+from .faults import fault_in
+from .process import Processes
+from .settings import Settings
+from .transport import Adapter
+
+
+class Session:
+    """The three carriers to one host over one authenticated connection.
+
+    A dropped connection ends it: ``reconnect()`` starts anew, and only the caller knows whether repeating is harmless.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._wsman: WSMan | None = None
+        self._adapter: Adapter | None = None
+        self.cim = Cim(self)
+        self.cmdlets = Cmdlets(self)
+        self.processes = Processes(self)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def peer_address(self) -> str | None:
+        """The IP address at the other end of the connection; None before the first request."""
+        return self._adapter.peer_address if self._adapter is not None else None
+
+    def require_confidentiality(self, what: str) -> None:
+        """Refuses before a secret would travel in clear. Errors: InsecureConnection."""
+        if not self.settings.encrypts:
+            raise InsecureConnection(f"{what} would cross the network in clear text: use HTTPS or message encryption")
+
+    @property
+    def wsman(self) -> WSMan:
+        """pypsrp's client of this session, for shells. Errors: InsecureConnection, CertificateRefused."""
+        if self._wsman is None:
+            self._wsman = self._open()
+        return self._wsman
+
+    def _open(self) -> WSMan:
+        settings = self.settings
+        if settings.auth == "basic" and not settings.ssl and settings.encryption != "never":
+            raise InsecureConnection(
+                f"basic authentication over {settings.endpoint} would send the password in clear text: "
+                "use HTTPS, or an authentication kind that encrypts messages (ntlm, kerberos, credssp)"
+            )
+        try:
+            wsman = WSMan(
+                settings.host,
+                max_envelope_size=settings.max_envelope_size,
+                operation_timeout=settings.operation_timeout,
+                port=settings.port,
+                username=settings.username,
+                password=settings.password,
+                ssl=settings.ssl,
+                path=settings.path,
+                auth=settings.auth,
+                cert_validation=settings.cert_validation,  # type: ignore[arg-type]  # a path is possible as well
+                connection_timeout=settings.connection_timeout,
+                read_timeout=settings.read_timeout,
+                encryption=settings.encryption,
+                proxy=settings.proxy,
+                no_proxy=settings.no_proxy,
+                **settings.extras,
+            )
+            transport = wsman.transport
+            # pypsrp builds its HTTP session with the first message; built here, it can be given our rim.
+            transport.session = transport._build_session()
+            verify = transport.session.verify
+            self._adapter = Adapter(
+                verify if isinstance(verify, (bool, str)) else True,
+                client_certificate=settings.auth == "certificate",
+                retries=settings.reconnection_retries,
+                backoff=settings.reconnection_backoff,
+            )
+        except ValueError as error:
+            raise AuthenticationFailed(f"the connection to {settings.endpoint} cannot be set up: {error}") from error
+        except OSError as error:
+            raise CertificateRefused(
+                f"the certificates to trust for {settings.endpoint} cannot be read: {error}"
+            ) from error
+        transport.session.mount("http://", self._adapter)
+        transport.session.mount("https://", self._adapter)
+        return wsman
+
+    def exchange(self, request: Request, attempted: str) -> ET.Element:
+        """Sends one CIM operation; the SOAP body of its answer.
+
+        Errors: WsmanFault, MalformedAnswer, ConnectionTrouble.
+        """
+        wsman = self.wsman
+        message = envelope.build(
+            request,
+            wsman.transport.endpoint,
+            wsman.max_envelope_size,
+            wsman.operation_timeout,
+        )
+        with self.translated(attempted):
+            answer = wsman.transport.send(message)
+            body = envelope.body_of(answer)
+        fault = fault_in(body, attempted)
+        if fault is not None:
+            raise fault
+        return body
+
+    def _seal(self) -> None:
+        if self._adapter is not None:
+            self._adapter.seal()
+
+    @contextlib.contextmanager
+    def translated(self, attempted: str) -> Iterator[None]:
+        """Turns what pypsrp, requests and urllib3 raise into this collection's errors. attempted: for the message."""
+        where = self.settings.endpoint
+        try:
+            yield
+            self._seal()
+        except FieldnotesError as error:
+            if isinstance(error, (ConnectionLost, MalformedAnswer)) and not str(error).startswith(attempted):
+                raise type(error)(f"{attempted} on {self.settings.host}: {error}") from error
+            raise
+        except AuthenticationError as error:
+            raise AuthenticationFailed(
+                f"{where} refused the credentials of {self.settings.username or 'the client certificate'} "
+                f"({self.settings.auth}): check user, password and authentication kind"
+            ) from error
+        except WinRMTransportError as error:
+            self._seal()
+            raise self._http_error(error, attempted) from error
+        except WSManFaultError as error:
+            self._seal()
+            number = unsigned(int(error.code)) if isinstance(error.code, int) else None
+            subcode = "" if isinstance(error.code, int) else str(error.code or "").rpartition(":")[2]
+            raise WsmanFault(attempted, number, subcode, error.provider_fault or error.reason or "") from error
+        except WinRMError as error:
+            raise MalformedAnswer(f"{attempted} on {self.settings.host}: {error}") from error
+        except requests.exceptions.SSLError as error:
+            raise CertificateRefused(_certificate_text(where, error)) from error
+        except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as error:
+            raise Unreachable(f"{where} cannot be reached: {_root_cause(error)}") from error
+        except requests.exceptions.ReadTimeout as error:
+            raise AnswerTimeout(
+                f"{attempted}: no answer from {where} within {self.settings.read_timeout} s; "
+                "whether it took effect is unknown until the state is read again"
+            ) from error
+        except requests.exceptions.ConnectionError as error:
+            if _never_connected(error):
+                raise Unreachable(f"{where} cannot be reached: {_root_cause(error)}") from error
+            raise ConnectionLost(
+                f"{attempted}: the connection to {where} ended before the answer; "
+                "whether it took effect is unknown until the state is read again"
+            ) from error
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise ConnectionLost(f"{attempted}: the answer of {where} broke off: {_root_cause(error)}") from error
+        except (AttributeError, ValueError, TypeError, IndexError, RuntimeError, OSError) as error:
+            # pypsrp takes an encrypted answer apart without checks of its own: what it stumbles over is not WinRM.
+            raise MalformedAnswer(f"{attempted}: {where} sent something that is not WS-Management: {error}") from error
+
+    def _http_error(self, error: WinRMTransportError, attempted: str) -> FieldnotesError:
+        where = self.settings.endpoint
+        text = error.response_text
+        if text:
+            try:
+                fault = fault_in(envelope.body_of(text.encode()), attempted)
+            except MalformedAnswer:
+                fault = None
+            if fault is not None:
+                return fault
+        if error.code == 413:
+            return WsmanFault(attempted, 0x80338111, "", "the request is larger than the host allows (HTTP 413)")
+        if error.code in (404, 405) or error.code < 500:
+            return NotWinRM(
+                f"{where} answers, but not as WinRM (HTTP {error.code}): check port and path, and that WinRM listens "
+                "there"
+            )
+        return ConnectionLost(f"{attempted}: {where} answered HTTP {error.code} without a reason")
+
+    def reconnect(self) -> None:
+        """Drops the connection without a word to the host; the next request opens and authenticates a new one."""
+        self.cmdlets.forget()
+        self.close()
+
+    def close(self) -> None:
+        """Closes what is open; harmless when nothing is."""
+        if self._wsman is not None:
+            self.cmdlets.close()
+        wsman, self._wsman, self._adapter = self._wsman, None, None
+        if wsman is not None:
+            with contextlib.suppress(requests.exceptions.RequestException, OSError):
+                wsman.close()
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost reason that says something, in one line."""
+    reason: BaseException = error
+    while True:
+        inner = getattr(reason, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((a for a in reason.args if isinstance(a, BaseException)), None)
+        if inner is None:
+            break
+        reason = inner
+    text = str(reason)
+    return " ".join((text.rpartition(": ")[2] if "object at 0x" in text else text).split())
+
+
+def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)):
+            return True
+        inner = getattr(found, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((a for a in found.args if isinstance(a, BaseException)), None)
+        found = inner
+    return False
+
+
+def _certificate_text(where: str, error: requests.exceptions.SSLError) -> str:
+    cause = _root_cause(error)
+    lowered = cause.lower()
+    if "expired" in lowered:
+        what, remedy = "has expired", "renew the certificate of the WinRM listener"
+    elif "hostname mismatch" in lowered or "doesn't match" in lowered or "ip address mismatch" in lowered:
+        what, remedy = "is for another name", "use a name the certificate holds in the inventory"
+    elif "verify failed" in lowered:
+        what = "is not trusted"
+        remedy = "name its CA (ansible_psrp_ca_cert or ansible_winrm_ca_trust_path)"
+    else:
+        return f"TLS with {where} failed: {cause}"
+    return f"the certificate of {where} {what} ({cause}): {remedy}"

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The HTTP rim of a session: one TLS context, one TCP connection, bounded answers. For this collection only."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import ssl
+from typing import Any
+
+import certifi
+import requests
+import requests.adapters
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.retry import Retry
+
+from ..errors import ConnectionLost, MalformedAnswer
+
+MAX_ANSWER = 32 * 1024 * 1024
+"""Bytes of one answer at most: sixty-five times the largest envelope that Windows sends by default."""
+
+
+@functools.lru_cache(maxsize=8)
+def tls_context(bundle: str) -> ssl.SSLContext:
+    """A validating TLS context. bundle: path of a PEM file or directory; loading one costs 20 to 35 ms."""
+    if os.path.isdir(bundle):
+        return ssl.create_default_context(capath=bundle)
+    return ssl.create_default_context(cafile=bundle)
+
+
+def default_bundle() -> str:
+    """The trusted certificates that requests would use: its environment variables, else its own bundle."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+
+
+# Made when the module is imported, which Ansible does before it forks workers: each of them inherits it.
+# A bundle that cannot be read is told to the user who needs it, at the first connection.
+with contextlib.suppress(OSError):
+    tls_context(default_bundle())
+
+
+class Adapter(requests.adapters.HTTPAdapter):
+    """One host's connections.
+
+    After ``seal()`` a new TCP connection, or a 401 on the old one, raises ConnectionLost. The message encryption of
+    NTLM, Kerberos and CredSSP belongs to the connection it was negotiated on; pypsrp would authenticate again and
+    repeat a body that was encrypted for the old one. What became of the lost request is unknown: nobody may repeat it
+    blindly.
+    """
+
+    def __init__(self, verify: bool | str, *, client_certificate: bool, retries: int, backoff: float) -> None:
+        self.sealed = False
+        self.peer_address: str | None = None
+        # A client certificate is loaded into the context it is used with, so such a session has one of its own.
+        share = verify is not False and not client_certificate
+        self._context = tls_context(default_bundle() if verify is True else str(verify)) if share else None
+        # Retries are for reaching the host only: a request that was sent may have had its effect.
+        super().__init__(max_retries=Retry(total=retries, connect=retries, read=0, status=0, backoff_factor=backoff))
+
+    def seal(self) -> None:
+        """No further connection from here on."""
+        self.sealed = True
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        if self._context is not None:
+            kwargs["ssl_context"] = self._context
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if self._context is not None:
+            kwargs["ssl_context"] = self._context
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools()
+        return manager
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        if self._context is None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        # Else the context has the certificates; naming the bundle again would load it for each connection.
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(request, *args, **kwargs)
+        if self.sealed and response.status_code == 401:
+            response.close()
+            raise ConnectionLost("the host no longer accepts the session it had accepted")
+        if response.status_code != 401:
+            # A 401 is left unread: pypsrp takes the server certificate for channel binding from its open socket.
+            _read_bounded(response)
+        return response
+
+    def _pools(self) -> dict[str, Any]:
+        adapter = self
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                adapter.refuse_when_sealed()
+                super().connect()
+                adapter.note_peer(self)
+
+        class Secure(HTTPSConnection):
+            def connect(self) -> None:
+                adapter.refuse_when_sealed()
+                super().connect()
+                adapter.note_peer(self)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        return {"http": PlainPool, "https": SecurePool}
+
+    def refuse_when_sealed(self) -> None:
+        """Errors: ConnectionLost."""
+        if self.sealed:
+            raise ConnectionLost("the connection to the host ended")
+
+    def note_peer(self, connection: HTTPConnection) -> None:
+        """Remembers the address at the other end of the socket."""
+        if connection.sock is not None:
+            self.peer_address = str(connection.sock.getpeername()[0]).partition("%")[0]
+
+
+def _read_bounded(response: requests.Response) -> None:
+    """Reads the body here, up to the bound; requests would read whatever comes. Errors: MalformedAnswer."""
+    read = 0
+    chunks = []
+    # The content is handed on as read, so that authentication hooks and callers find it.
+    for chunk in response.raw.stream(65536, decode_content=False):
+        read += len(chunk)
+        if read > MAX_ANSWER:
+            response.close()
+            raise MalformedAnswer(f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
+        chunks.append(chunk)
+    response._content = b"".join(chunks)
+    response._content_consumed = True  # type: ignore[attr-defined]
