@@ -90,7 +90,15 @@ CALLS: ContextVar[tuple[Call, ...]] = ContextVar("CALLS", default=())
 
 
 class _Pool(psrpcore.ServerRunspacePool):
-    """A runspace pool whose messages begin with a byte order mark, as those of Windows do."""
+    """A runspace pool whose messages begin with a byte order mark, as those of Windows do.
+
+    PowerShell's names ignore case, psrpcore's do not: clients call the call id of some messages `CI`.
+    """
+
+    def _process_message(self, message: Any) -> psrpcore.PSRPEvent[Any, Any]:
+        if message.message_type in (ps.PSRPMessageType.SetMaxRunspaces, ps.PSRPMessageType.SetMinRunspaces):
+            message._data = message._data.replace(b'N="CI"', b'N="ci"')
+        return super()._process_message(message)
 
     def prepare_message(self, *arguments: Any, **keywords: Any) -> None:
         super().prepare_message(*arguments, **keywords)
@@ -202,7 +210,7 @@ def shells(host: Host) -> dict[str, Shell]:
 
 
 def called() -> tuple[str, bool]:
-    """For the request log: the commands that the last dispatched request completed, and whether they may change state."""
+    """For the request log: the commands that the last dispatched request completed; whether they may change state."""
     calls = CALLS.get()
     return "; ".join(map(str, calls)), any(call.writes for call in calls)
 
