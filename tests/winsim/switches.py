@@ -2,12 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Named switches: where public documents leave open how Windows behaves, each plausible behaviour is a position.
 
-A switch is declared once, beside the code that asks it, and documents itself; `table()` lists them all. The fleet holds
-one setting for all hosts and each host may have its own.
+A switch is declared once, in the file its first word names (`cluster.stopped` in providers/cluster.py), and documents
+itself; `table()` lists those of all files imported so far. The fleet holds one setting for all hosts and each host may
+have its own.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 
@@ -42,7 +45,7 @@ def declare(
 
 
 def table() -> dict[str, Switch]:
-    """All switches by name."""
+    """The switches declared so far, by name."""
     return dict(sorted(_table.items()))
 
 
@@ -82,8 +85,17 @@ class Switches(MutableMapping[str, str]):
 
 def find(name: str) -> Switch:
     if name not in _table:
+        _import(name.partition(".")[0])
+    if name not in _table:
         raise ValueError(f"there is no switch {name!r}: known are {', '.join(table())}")
     return _table[name]
+
+
+def _import(area: str) -> None:
+    """A switch belongs to the file its first word names; a fleet may be built before that file is needed."""
+    for module in (f"winsim.providers.{area}", f"winsim.{area}"):
+        if area.isidentifier() and importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
 
 
 WIRE = "the wire format of WS-Management (MS-WSMV, DSP0226, DSP0227)"

@@ -108,7 +108,8 @@ SVCHOST = "C:\\Windows\\System32\\svchost.exe -k netsvcs"
 FRESH: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     ("RpcSs", "Remote Procedure Call (RPC)", "Remoteprozeduraufruf (RPC)", SVCHOST, "Auto", ()),
     ("EventLog", "Windows Event Log", "Windows-Ereignisprotokoll", SVCHOST, "Auto", ()),
-    ("Winmgmt", "Windows Management Instrumentation", "Windows-Verwaltungsinstrumentation", SVCHOST, "Auto", ("RpcSs",)),
+    ("Winmgmt", "Windows Management Instrumentation", "Windows-Verwaltungsinstrumentation", SVCHOST, "Auto",
+     ("RpcSs",)),
     ("WinRM", "Windows Remote Management (WS-Management)", "Windows-Remoteverwaltung (WS-Verwaltung)", SVCHOST, "Auto",
      ("RpcSs",)),
     ("LanmanServer", "Server", "Server", SVCHOST, "Auto", ()),
