@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Entry", "method_writes"]
+__all__ = ["Request", "method_writes"]
 
 # Verbs by which methods and cmdlets only read. Everything else counts as a change.
 READING = ("check", "compare", "convertfrom", "convertto", "enum", "find", "get", "inspect", "is", "list", "measure",
@@ -17,14 +17,14 @@ READING = ("check", "compare", "convertfrom", "convertto", "enum", "find", "get"
 
 
 @dataclass(frozen=True)
-class Entry:
+class Request:
     """One request and its answer, after decryption.
 
-    n: from 1 per host. action: Get, Put, Create, Delete, Enumerate, Pull, Release, Invoke, Identify, or what a shell was
-    asked (Command, Send, Receive, Signal ...); `?` where the request could not be read. resource: the class, `*` for WQL,
-    or the last part of another resource URI. what: the method, the command line or the cmdlets. writes: whether the
-    request could change state. status: of HTTP; 0 if the connection was dropped without an answer. fault: the number
-    that matters of a SOAP fault. properties: the properties a Put or Create sent.
+    n: from 1 per host. action: Get, Put, Create, Delete, Enumerate, Pull, Release, Invoke, Identify, or what a shell
+    was asked (Command, Send, Receive, Signal ...); `?` where the request could not be read. resource: the class, `*`
+    for WQL, or the last part of another resource URI. what: the method, the command line or the cmdlets. writes:
+    whether the request could change state. status: of HTTP; 0 if the connection was dropped without an answer, and
+    while there is none yet. fault: the number that matters of a SOAP fault. properties: those a Put or Create sent.
     """
 
     n: int

@@ -5,7 +5,7 @@
 What a build has:
 - `MinOS`: absent on older builds.
 - `NotSeenIn`: absent from the first server named on.
-- `SeenIn` names only 23H2: absent before that build. `SeenIn` names both servers: it is not known since when, so it is there.
+- `SeenIn` names only 23H2: absent before that build. If it names both servers, nobody knows since when: it is there.
 - licensing classes before 2008 R2: those of `mof/ws2008`.
 A provider corrects this for its host with a `Shape`.
 """
@@ -128,6 +128,8 @@ class Class:
     resource: str | None
     since: int
     until: int
+    # Names of the properties of every build, for a class that `at` has cut down to one.
+    declared: frozenset[str] = frozenset()
 
     def property(self, name: str) -> Property | None:
         return self._properties.get(name.lower())
@@ -207,7 +209,7 @@ class Schema:
 
 
 def namespace_key(namespace: str) -> str:
-    """How a namespace is looked up: lower case, forward slashes; the site code of a Configuration Manager site is any."""
+    """How a namespace is looked up: lower case, forward slashes, any site code of Configuration Manager."""
     key = namespace.replace("\\", "/").strip("/").lower()
     return re.sub(r"^root/sms/site_[a-z0-9]{3}$", "root/sms/site_xxx", key)
 

@@ -32,6 +32,9 @@ ACTION_FAULT = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 ACTION_ADDRESSING_FAULT = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault"
 ANONYMOUS = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous"
 
+# Namespaces of the headers a server knows.
+UNDERSTOOD = frozenset({A, W, P, RSP, N, X, S})
+
 NIL = f"{{{XSI}}}nil"
 TYPE = f"{{{XSI}}}type"
 
@@ -169,8 +172,13 @@ def parse(data: bytes) -> Request:
         operation_timeout=seconds,
         max_envelope_size=limit,
         fragment=None if fragment is None else (fragment.text or "").strip(),
-        text=data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace"),
+        text=as_text(data),
     )
+
+
+def as_text(data: bytes) -> str:
+    """The text of a message, UTF-8 or UTF-16 by its byte order mark."""
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
 
 
 def parse_selectors(selector_set: ET.Element | None) -> dict[str, Selector]:
@@ -250,6 +258,12 @@ def _write(element: ET.Element, scope: dict[str, str], pieces: list[str]) -> Non
     pieces.append(f"</{tag}>")
 
 
+def size(text: str) -> int:
+    """Bytes of a text as Windows counts them against MaxEnvelopeSize: two per UTF-16 unit (the recorded answers of a
+    server with 153600 bytes end below 76800 characters)."""
+    return 2 * len(text) + 2 * sum(ord(character) > 0xFFFF for character in text)
+
+
 def new_id() -> str:
     """A new message or context identifier as Windows writes it."""
     return f"uuid:{str(uuid.uuid4()).upper()}"
@@ -260,24 +274,30 @@ def envelope(
     body: ET.Element | Iterable[ET.Element] | None,
     relates_to: str,
     *,
-    language: str = "en-US",
+    language: str | None = "en-US",
     activity: str | None = None,
+    headers: Iterable[ET.Element] = (),
 ) -> bytes:
-    """An answer. `body` is the s:Body element, or what stands in it; `activity` is the GUID of p:ActivityId."""
+    """An answer. `body` is the s:Body element, or what stands in it; `activity` is the GUID of p:ActivityId.
+
+    An answer without an action (to Identify) has an empty header, as has the one to a message without an identifier.
+    """
     header = node(qname(S, "Header"))
-    header.append(node(qname(A, "Action"), action))
-    header.append(node(qname(A, "MessageID"), new_id()))
-    if activity is not None:
-        header.append(node(qname(P, "ActivityId"), activity))
-    header.append(node(qname(A, "To"), ANONYMOUS))
-    if relates_to:
-        header.append(node(qname(A, "RelatesTo"), relates_to))
+    if action:
+        header.append(node(qname(A, "Action"), action))
+        header.append(node(qname(A, "MessageID"), new_id()))
+        if activity is not None:
+            header.append(node(qname(P, "ActivityId"), activity))
+        header.append(node(qname(A, "To"), ANONYMOUS))
+        if relates_to:
+            header.append(node(qname(A, "RelatesTo"), relates_to))
+    header.extend(headers)
     if not isinstance(body, ET.Element) or body.tag != qname(S, "Body"):
         content = [] if body is None else [body] if isinstance(body, ET.Element) else list(body)
         body = node(qname(S, "Body"))
         body.extend(content)
         body.text = None if content else ""
-    root = node(qname(S, "Envelope"), attributes={qname(XML, "lang"): language})
+    root = node(qname(S, "Envelope"), attributes=None if language is None else {qname(XML, "lang"): language})
     root.attrib.update({f"xmlns:{prefix}": uri for prefix, uri in _ROOT.items()})
     root.extend([header, body])
     return serialize(root, {}).encode()
@@ -311,8 +331,7 @@ def endpoint(reference: Reference, tag: str = qname(A, "EndpointReference")) -> 
 _GERMAN = {
     0x80338000: "Der WS-Verwaltungsdienst kann die Anforderung nicht verarbeiten. Die durch den Ressourcen-URI und die "
     "Selektoren bezeichnete Ressource wurde nicht gefunden.",
-    0x80338029: "Der WS-Verwaltungsdienst kann den Vorgang nicht innerhalb der Zeit abschließen, die in OperationTimeout "
-    "angegeben ist.",
+    0x80338029: "Der WS-Verwaltungsdienst kann den Vorgang nicht in der Zeit abschließen, die OperationTimeout angibt.",
     5: "Zugriff verweigert",
     0x80041002: "Nicht gefunden",
     0x8004100E: "Ungültiger Namespace",
@@ -321,7 +340,7 @@ _GERMAN = {
 }
 _ENGLISH = {
     0x80338000: "The service cannot find the resource identified by the resource URI and selectors.",
-    0x80338029: "The WS-Management service cannot complete the operation within the time specified in OperationTimeout.",
+    0x80338029: "The service cannot complete the operation within the time specified in OperationTimeout.",
     0x8033805B: "The service cannot process the request because the selectors for the resource are not valid.",
     5: "Access is denied.",
     0x80041001: "Generic failure",
@@ -363,6 +382,7 @@ class Fault(Exception):
     """A SOAP fault.
 
     number: decimal code of WSManFault, unsigned. subcode: QName with one of the prefixes s, a, w, n, x.
+    A subcode with the prefix s is the code itself.
     detail: last part of the FaultDetail URI; None leaves the element out, as Windows does for time-outs and others.
     text: replaces the reason. addressing: the fault is about a SOAP header and has the Action of such faults.
     """
@@ -428,10 +448,14 @@ class Fault(Exception):
         body = node(qname(S, "Body"))
         fault = node(qname(S, "Fault"))
         code = node(qname(S, "Code"))
-        code.append(node(qname(S, "Value"), "s:Sender" if self.sender else "s:Receiver"))
-        subcode = node(qname(S, "Subcode"))
-        subcode.append(node(qname(S, "Value"), self.subcode, {"xmlns:x": X} if self.subcode.startswith("x:") else None))
-        code.append(subcode)
+        if self.subcode.startswith("s:"):
+            code.append(node(qname(S, "Value"), self.subcode))
+        else:
+            code.append(node(qname(S, "Value"), "s:Sender" if self.sender else "s:Receiver"))
+            subcode = node(qname(S, "Subcode"))
+            prefix = {"xmlns:x": X} if self.subcode.startswith("x:") else None
+            subcode.append(node(qname(S, "Value"), self.subcode, prefix))
+            code.append(subcode)
         text = node(qname(S, "Reason"))
         text.append(
             node(qname(S, "Text"), self.reason or reason(self.innermost, language), {qname(XML, "lang"): language})
@@ -457,8 +481,8 @@ _WMI_PROVIDER = ("WMI Provider", r"%systemroot%\system32\WsmWmiPl.dll")
 class WmiFault(Fault):
     """A WMI status (or another HRESULT from a WMI provider) in the clothes of a WS-Management fault.
 
-    operation, parameter and provider_name fill the __ExtendedStatus instance that WMI hands out. Which wire form it takes
-    is chosen when it is written (`as_form`).
+    operation, parameter and provider_name fill the __ExtendedStatus instance that WMI hands out. Which wire form it
+    takes is chosen when it is written (`as_form`).
     """
 
     def __init__(

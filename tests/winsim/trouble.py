@@ -13,12 +13,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .host import Host
 
-__all__ = ["KINDS", "Asked", "Trouble", "Troubles", "troubles_of"]
+__all__ = ["KINDS", "Answer", "Asked", "Trouble", "Troubles", "is_dark", "troubles_of"]
 
 KINDS = {
     "drop_before": "the connection drops, the request has no effect",
@@ -37,7 +38,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What a condition may look at: the words of log.Entry, before the request takes effect."""
+    """What a condition may look at: the words of log.Request, before the request takes effect."""
 
     action: str
     resource: str
@@ -80,9 +81,10 @@ class _Planned:
 
 @dataclass
 class Troubles:
-    """The trouble planned for a host."""
+    """The trouble planned for a host. Until `dark_until` the host takes no connection and answers nothing."""
 
     planned: list[_Planned] = field(default_factory=list)
+    dark_until: datetime | None = None
 
     def add(self, trouble: Trouble, *, nth: int = 1, when: Callable[[Asked], bool] | None = None) -> Trouble:
         """Let `trouble` strike the n-th request from now on that `when` is true for (every request without it)."""
@@ -113,10 +115,19 @@ def troubles_of(host: Host) -> Troubles:
     return host.attached(Troubles)
 
 
+def is_dark(host: Host) -> bool:
+    """Whether trouble keeps the host from being reached now."""
+    until = troubles_of(host).dark_until
+    return until is not None and host.now() < until
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What the rim sends. `drop`: close the connection without a word. `announced`: the Content-Length to claim, where it
-    is not the body's; the connection ends after what there is. `forget`: the connection is no longer authenticated."""
+    """What the rim sends.
+
+    `drop`: close the connection without a word. `announced`: the Content-Length to claim, where it is not the body's;
+    the connection ends after what there is. `forget`: the connection is no longer authenticated.
+    """
 
     status: int
     body: bytes = b""

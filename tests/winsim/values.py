@@ -202,7 +202,7 @@ class Codec:
         return self.instance(cls, {name: each for name, each in values.items() if name not in lazy}, only=only)
 
     def fragment(self, cls: Class, values: Instance, names: Iterable[str]) -> ET.Element:
-        """The XmlFragment that answers a SELECT of named properties: no namespace, no class name, named order by name."""
+        """The XmlFragment that answers a SELECT of named properties: no namespace, no class name."""
         element = node(qname(soap.W, "XmlFragment"), attributes={"xmlns:xsi": XSI, "xmlns:w": soap.W})
         wanted = {name.lower() for name in names}
         self._properties(element, "", cls, values, wanted, lazy=False)
@@ -332,7 +332,8 @@ class Codec:
             if name.lower() == "__cimnamespace":
                 continue
             key = cls.property(name) if cls is not None else None
-            if cls is not None and (key is None or not key.key) and not cls.open:
+            # A class whose keys are not documented takes any property.
+            if cls is not None and (key is None or not (key.key or not cls.keys)) and not cls.open:
                 raise Refused(name, f"no key of {cls.name}", unknown=True)
             if isinstance(value, soap.Reference):
                 keys[key.name if key else name] = self.reference(value)
