@@ -17,14 +17,14 @@ schema; it never parses or writes XML and never sleeps.
     @cluster.modify(namespace, cls)                          # (host, instance, changes) -> None
     @cluster.create(namespace, cls)                          # (host, values) -> Instance (with its keys)
     @cluster.delete(namespace, cls)                          # (host, instance) -> None
-    @cluster.method(namespace, cls, "TakeOffline")           # (host, instance | None, inputs) -> outputs, ReturnValue included
+    @cluster.method(namespace, cls, "TakeOffline")           # (host, instance | None, inputs) -> all outputs
     @cluster.process("cluster.exe")                          # (host, arguments, stdin) -> Output | Process
     @cluster.cmdlet("Set-ClusterParameter")                  # (host, parameters, pipeline input) -> Iterable of records
     @cluster.stopping, @cluster.boot, @cluster.arm           # (host): going down; up again; after building or loading
 
-Values of an `Instance` are Python's: str, bool, int, float, aware `datetime`, `timedelta` (intervals), list, `Reference`,
-`Embedded`, and None or a missing key for null. Names of properties are spelled as in the schema; a provider may fill
-properties that the class lacks on an older build, the caller shows only what the schema has there.
+Values of an `Instance` are Python's: str, bool, int, float, aware `datetime`, `timedelta` (intervals), list,
+`Reference`, `Embedded`, and None or a missing key for null. Names of properties are spelled as in the schema. A provider
+may fill properties that the class lacks on an older build: the caller shows only what the schema has there.
 """
 
 from __future__ import annotations
@@ -105,11 +105,11 @@ def from_win32(number: int) -> int:
     return 0x80070000 | (number & 0xFFFF)
 
 
-class Fault(Exception):  # noqa: N818 - the word of SOAP and WS-Management
+class Fault(Exception):
     """Windows refuses: `code` is the innermost number (unsigned 32 bits), `text` what Windows would say.
 
-    From a provider it is a provider's fault (WMI status or HRESULT); the WS-Management layer wraps it in the form of the
-    host's build and picks the subcode unless `subcode` (such as `wsman:AccessDenied`) names one.
+    From a provider it is a provider's fault (WMI status or HRESULT); the WS-Management layer wraps it in the form of
+    the host's build and picks the subcode unless `subcode` (such as `wsman:AccessDenied`) names one.
     """
 
     def __init__(self, code: int, text: str = "", *, subcode: str | None = None) -> None:
@@ -141,8 +141,8 @@ class Embedded:
 class Shape:
     """How a class differs on this host from the schema for its build.
 
-    `present` and `absent` add or take properties (names of the schema) that the build rule would take or leave; a Put of a
-    `writable` property reaches the provider although the schema says Read.
+    `present` and `absent` add or take properties (names of the schema) that the build rule would take or leave; a Put
+    of a `writable` property reaches the provider although the schema says Read.
     """
 
     present: frozenset[str] = frozenset()
@@ -185,7 +185,7 @@ class Output:
 
 
 class Process:
-    """A process that runs on the clock: its provider prints and exits it from clock events, winrs takes what it printed."""
+    """A process that runs on the clock: its provider prints and exits it from clock events, winrs takes the output."""
 
     def __init__(self, host: Host) -> None:
         self._changed = host.fleet.changed
@@ -240,7 +240,7 @@ class EnumValue:
 
 @dataclass(frozen=True)
 class PSObject:
-    """An object a cmdlet puts out: type chain (without `System.Object` at the end), .NET properties, note properties."""
+    """An object a cmdlet puts out: type chain (without `System.Object` at its end), .NET properties, notes."""
 
     types: tuple[str, ...]
     properties: Mapping[str, Any] = field(default_factory=dict)
@@ -250,7 +250,7 @@ class PSObject:
 
 @dataclass(frozen=True)
 class ErrorRecord:
-    """A non-terminating error: put out among the results, the pipeline goes on. `category` as in ErrorCategory (0 to 31)."""
+    """A non-terminating error: put out among the results, the pipeline goes on. `category` as in ErrorCategory."""
 
     message: str
     error_id: str
@@ -264,7 +264,7 @@ class ErrorRecord:
     hresult: int | None = None
 
 
-class Terminating(Exception):  # noqa: N818 - PowerShell's word for it
+class Terminating(Exception):
     """A terminating error: the pipeline fails with this record."""
 
     def __init__(self, record: ErrorRecord) -> None:
@@ -360,6 +360,10 @@ class Registry:
     def _find(self, kind: str, namespace: str, cls: str, member: str = "") -> Callable[..., Any] | None:
         return self.load()._classes.get((kind, normal(namespace), cls.lower(), member.lower()))
 
+    def played(self, kind: str) -> list[tuple[str, str, str]]:
+        """(namespace, class, method or '') of what is played of a kind (`instances`, `method` ...), in lower case."""
+        return sorted(key[1:] for key in self.load()._classes if key[0] == kind)
+
     def namespace_available(self, host: Host, namespace: str) -> bool:
         """Whether the namespace is there on this host, as far as it depends on what is installed."""
         return all(test(host) for test in self.load()._namespaces.get(normal(namespace), []))
@@ -377,7 +381,7 @@ class Registry:
         return list(found(host))
 
     def get(self, host: Host, namespace: str, cls: str, keys: Mapping[str, Any]) -> Instance:
-        """The instance with these keys (all instances' only one if `keys` is empty); WBEM_E_NOT_FOUND if there is none."""
+        """The instance with these keys (the only one there is if `keys` is empty); else WBEM_E_NOT_FOUND."""
         found = self._find("get", namespace, cls)
         if found is not None:
             instance: Instance | None = found(host, dict(keys))
@@ -469,7 +473,7 @@ class Provider:
         """(host, data, path) -> state: builds the host's state from key `key` of the host in the fleet file.
 
         Called for every host; `data` is None where the file says nothing. `path` names the place in the file for
-        refusals (`fleet.refuse`, `fleet.mapping`). The state is a dataclass of plain data, reached by `host.state(type)`.
+        refusals (`fleet.refuse`, `fleet.mapping`). The state is a dataclass of plain data: `host.state(type)`.
         """
 
         def decorate(function: F) -> F:
@@ -480,7 +484,10 @@ class Provider:
         return decorate
 
     def shared(self, key: str, state: type[Any]) -> Callable[[F], F]:
-        """(fleet, data, path) -> state: a key of the fleet itself; `fleet.state(type)`. Built when the hosts are there, before their sections."""
+        """(fleet, data, path) -> state: a key of the fleet itself; `fleet.state(type)`.
+
+        Built when the hosts are there, before their sections.
+        """
 
         def decorate(function: F) -> F:
             self._registry.shared_sections[key] = function

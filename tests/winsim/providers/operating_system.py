@@ -481,6 +481,8 @@ def volumes(host: Host) -> Iterator[Instance]:
             "Capacity": volume.size,
             "Caption": name,
             "Compressed": False,
+            # The reference page marks Description as the key, so it has to tell volumes apart.
+            "Description": volume.device,
             "DeviceID": volume.device,
             "DirtyBitSet": False,
             "DriveLetter": volume.letter,
