@@ -192,14 +192,30 @@ def _cmdlet(module: str, name: str, page: Mapping[str, object]) -> Cmdlet:
     assert isinstance(releases, list)
     assert isinstance(sets, dict)
     assert isinstance(parameters, dict)
+    merged, marked = _merge_providers(sets)
     return Cmdlet(
         name=name,
         module=module,
         releases=tuple(int(release) for release in releases),
-        sets={key: frozenset(members) for key, members in sets.items()} or {ALL_SETS: frozenset(parameters)},
-        default_set=str(default) if default else None,
+        sets=merged or {ALL_SETS: frozenset(parameters)},
+        default_set=str(default) if default else marked,
         parameters={key: _parameter(key, entry) for key, entry in parameters.items() if key not in COMMON},
     )
+
+
+def _merge_providers(sets: Mapping[str, list[str]]) -> tuple[dict[str, frozenset[str]], str | None]:
+    """The sets under their real names, and the one marked as default.
+
+    The pages of the item cmdlets show each set once per PowerShell provider: `Path (Default) - FileSystem provider`.
+    """
+    merged: dict[str, frozenset[str]] = {}
+    default = None
+    for shown, members in sets.items():
+        marked = re.sub(r" - \w+ providers?$", "", shown)
+        name = marked.removesuffix(" (Default)")
+        default = name if name != marked else default
+        merged[name] = merged.get(name, frozenset()) | frozenset(members)
+    return merged, default
 
 
 def _parameter(name: str, entry: Mapping[str, object]) -> Parameter:
@@ -475,6 +491,9 @@ def _choose_set(
     )
     if len(decided) == 1:
         return decided
+    if cmdlet.default_set is None:
+        # The page names no default set (Exchange's do not); there is one, so nothing is refused on its account.
+        return complete
     raise _ambiguous(cmdlet)
 
 
@@ -581,8 +600,9 @@ def _argument(cmdlet: Cmdlet, parameter: Parameter, value: object) -> object:
             f"Cannot bind parameter '{parameter.name}'. {reason}",
             parameter.name,
         ) from None
-    if converted in ("", []) and parameter.mandatory_in:
-        what = "string" if converted == "" else "array"
+    empty_text = converted == "" or (isinstance(converted, list) and "" in converted)
+    if (empty_text or converted == []) and parameter.mandatory_in:
+        what = "string" if empty_text else "array"
         raise _error(
             cmdlet,
             "ParameterBindingValidationException",
@@ -641,7 +661,7 @@ def convert(kind: str, value: object, accepted: Sequence[str] = ()) -> object:
     if kind == "Byte[]" and isinstance(value, bytes):
         return value
     if is_list(kind):
-        entries = value if isinstance(value, list) else [value]
+        entries = list(value) if isinstance(value, (list, bytes)) else [value]
         element = element_type(kind)
         converted = [convert(element, entry, accepted) for entry in entries]
         return bytes(entry for entry in converted if isinstance(entry, int)) if kind == "Byte[]" else converted
@@ -669,7 +689,6 @@ def convert(kind: str, value: object, accepted: Sequence[str] = ()) -> object:
 # Types whose values only another cmdlet on the host can make; their text does not convert.
 LIVE_TYPES = frozenset(
     {
-        "ADComputer",
         "CimInstance",
         "CimSession",
         "Datasource",

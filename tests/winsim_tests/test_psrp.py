@@ -609,6 +609,14 @@ def test_an_idle_shell_is_closed(pool: RunspacePool, fleet: Fleet) -> None:
 # Refusals of the shell
 
 
+def test_get_tells_that_a_shell_is_alive(pool: RunspacePool) -> None:
+    assert pool.shell._get_shell()["State"] == "Connected"
+    pool.close()
+    with pytest.raises(WSManFaultError) as gone:
+        pool.shell._get_shell()
+    assert gone.value.code == UNKNOWN
+
+
 def test_terminate_frees_the_command_and_its_id(pool: RunspacePool) -> None:
     shell = PowerShell(pool)
     shell.add_cmdlet("Get-ClusterResource")

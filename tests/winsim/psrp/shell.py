@@ -572,6 +572,11 @@ def _delete(host: Host, user: str, request: Request, shell: Shell | None) -> ET.
     return node(qname(soap.S, "Body"))
 
 
+def _get(host: Host, user: str, request: Request, shell: Shell | None) -> ET.Element:
+    assert shell is not None
+    return _body(describe(shell))
+
+
 def _body(content: ET.Element) -> ET.Element:
     body = node(qname(soap.S, "Body"))
     body.append(content)
@@ -586,4 +591,5 @@ _HANDLERS: dict[str, _Handler] = {
     "Receive": _receive,
     "Signal": _signal,
     "Delete": _delete,
+    "Get": _get,
 }
