@@ -14,9 +14,9 @@ A fleet file is YAML (or the same as a dict):
     clusters:
       CL1: {nodes: [N1, N2]}
 
-Keys of a host: those of `Profile` in host.py (`users` maps names to a password or {password, administrator}; `memory` in
-bytes or as text with MiB, GiB, TiB), `switches`, and the section of each provider. Keys of the file: the above and the
-shared sections of providers. What nobody knows is refused with its path and what is allowed there.
+Keys of a host: those of `Profile` in host.py (`users` maps names to a password or {password, administrator}; `memory`
+in bytes or as text with MiB, GiB, TiB), `switches`, and the section of each provider. Keys of the file: the above and
+the shared sections of providers. What nobody knows is refused with its path and what is allowed there.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = ["Fleet", "FleetFileError", "boolean", "integer", "mapping", "refuse",
 
 T = TypeVar("T")
 
-DEFAULT_PASSWORD = "Winsim-2026"  # noqa: S105 - opens nothing but a simulated host
+DEFAULT_PASSWORD = "Winsim-2026"
 STATE_FILE = "fleet.json"
 STATE_VERSION = 1
 LANGUAGES = ("en-US", "de-DE")
@@ -132,7 +132,7 @@ def instant(data: Any, path: str) -> datetime:
 class Fleet:
     """Simulated hosts and what they share. Pure state: `serve(fleet)` opens the sockets.
 
-    `lock` guards all state; `changed` is a condition on it, notified by the clock and whenever something comes to an end.
+    `lock` guards all state; `changed` is a condition on it, notified by the clock and whenever something ends.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:

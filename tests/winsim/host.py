@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One simulated Windows host: what every subsystem shares. The subsystems' own states are reached by `host.state(type)`."""
+"""One simulated Windows host: what every subsystem shares. Their own states are reached by `host.state(type)`."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class User:
 class WinRM:
     """How the host's WinRM is set up and where it listens. Ports 0 are chosen when it is served.
 
-    `certificate`: `ca` (signed by the fleet's authority), `self_signed`, `expired`, `wrong_name`. Sizes in kB, times in ms
-    as in winrm/config. Basic is on, unlike on a fresh Windows, so that a laptop without a domain can talk to the host.
+    `certificate`: `ca` (signed by the fleet's authority), `self_signed`, `expired`, `wrong_name`. Sizes in kB, times in
+    ms as in winrm/config. Basic is on, unlike on a fresh Windows, so that a laptop without a domain can talk to the host.
     """
 
     listen: str = "127.0.0.1"
@@ -117,7 +117,7 @@ class Host:
 
     `boot_time` is the time of the last start; `up_at` is None while the host runs, else when it will run again;
     `listening` is whether its WinRM service runs.
-    `forced_exits` maps an executable (`cluster.exe`) to an exit code it ends with, without effect, until it is taken out.
+    `forced_exits` maps an executable (`cluster.exe`) to the exit code it ends with, without effect, while it is there.
     `log`, `handshakes` (frozen entries of log.py) and `plaintext` (bytes seen unencrypted) are filled by the wire.
     """
 
@@ -210,7 +210,7 @@ class Host:
         raise LookupError(f"{self.name} has no state {kind.__name__}")
 
     def attached(self, kind: type[T]) -> T:
-        """An object that belongs to the host but is no Windows state (injected trouble, open shells); made on first use."""
+        """An object of the host that is no Windows state (injected trouble, open shells); made on first use."""
         if kind not in self._attached:
             self._attached[kind] = kind()
         found: T = self._attached[kind]
@@ -220,7 +220,7 @@ class Host:
 
     @property
     def reachable(self) -> bool:
-        """Whether the host takes connections: not from `reboot()` or `power_off()` until it is up, nor without WinRM."""
+        """Whether the host takes connections: not while it is down, nor without WinRM."""
         self.now()
         return self.up_at is None and self.listening
 
@@ -233,7 +233,7 @@ class Host:
             drop()
 
     def reboot(self, seconds: float | None = None) -> None:
-        """Restart: connections drop now, the host is up again after `seconds` of the clock (the profile's boot_seconds)."""
+        """Restart: connections drop now, the host is up after `seconds` of the clock (the profile's boot_seconds)."""
         delay = self.profile.boot_seconds if seconds is None else seconds
         with self.fleet.lock:
             self._go_down(self.now() + timedelta(seconds=delay))

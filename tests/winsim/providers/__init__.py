@@ -23,8 +23,8 @@ schema; it never parses or writes XML and never sleeps.
     @cluster.stopping, @cluster.boot, @cluster.arm           # (host): going down; up again; after building or loading
 
 Values of an `Instance` are Python's: str, bool, int, float, aware `datetime`, `timedelta` (intervals), list,
-`Reference`, `Embedded`, and None or a missing key for null. Names of properties are spelled as in the schema. A provider
-may fill properties that the class lacks on an older build: the caller shows only what the schema has there.
+`Reference`, `Embedded`, and None or a missing key for null. Names of properties are spelled as in the schema. A
+provider may fill properties that the class lacks on an older build: the caller shows only what the schema has there.
 """
 
 from __future__ import annotations

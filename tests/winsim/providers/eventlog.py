@@ -48,7 +48,8 @@ KNOWN_TYPES = {4869: 2, 4870: 1, 7031: 1, 1001: 1, 6008: 1}
 MESSAGES = {
     1001: ("The computer has restarted after a bug check: {0}. Dump: {1}.",
            "Der Computer wurde nach einer Fehlerprüfung neu gestartet: {0}. Abbild: {1}."),
-    4869: ("Process {0} ({1}) did not respond for {2} seconds.", "Prozess {0} ({1}) antwortete {2} Sekunden lang nicht."),
+    4869: ("Process {0} ({1}) did not respond for {2} seconds.",
+           "Prozess {0} ({1}) antwortete {2} Sekunden lang nicht."),
     4870: ("The Cluster service ({0}) did not respond for {1} seconds; the recovery action follows.",
            "Der Clusterdienst ({0}) antwortete {1} Sekunden lang nicht; die Wiederherstellungsaktion folgt."),
     6005: ("The event log service was started.", "Der Ereignisprotokolldienst wurde gestartet."),
