@@ -71,7 +71,7 @@ class WinRM:
     """How the host's WinRM is set up and where it listens. Ports 0 are chosen when it is served.
 
     `certificate`: `ca` (signed by the fleet's authority), `self_signed`, `expired`, `wrong_name`. Sizes in kB, times in
-    ms as in winrm/config. Basic is on, unlike on a fresh Windows, so that a laptop without a domain can talk to the host.
+    ms as in winrm/config. Basic is on, unlike on a fresh Windows, so that hosts without a domain can be talked to.
     """
 
     listen: str = "127.0.0.1"
