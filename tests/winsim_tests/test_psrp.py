@@ -19,8 +19,9 @@ from pypsrp.exceptions import WinRMTransportError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import SignalCode
 from pypsrp.wsman import WSMan
-from winsim import Fleet, psrp, soap
+from winsim import Fleet, psrp, serve, soap
 from winsim.host import Host
+from winsim.http import Served
 from winsim.providers import (
     EnumValue,
     ErrorRecord,
@@ -269,6 +270,13 @@ def test_statements_run_once_each_and_in_order(pool: RunspacePool) -> None:
         statements=True,
     )
     assert [str(found) for found in shell.output] == ["VM1", "Quorum"]
+
+
+def test_powershell_2_sees_only_the_first_statement(host: Host) -> None:
+    host.profile.build = 7601
+    with RunspacePool(connect(host)) as pool:
+        names = [("Get-ClusterResource", {"Name": name}) for name in ("VM1", "Quorum")]
+        assert [str(found) for found in run(pool, *names, statements=True).output] == ["VM1"]
 
 
 def test_a_non_terminating_error_leaves_the_pipeline_completed(pool: RunspacePool, cluster: Cluster) -> None:
@@ -677,3 +685,51 @@ def test_object_ids_count_over_all_pipelines_and_messages_begin_with_a_mark(pool
     identifiers = [int.from_bytes(each[:8], "big") for each in streams]
     assert identifiers == list(itertools.islice(itertools.count(1), len(identifiers)))
     assert all(each[61:64] == b"\xef\xbb\xbf" for each in streams)
+
+
+# Over real sockets
+
+
+@pytest.fixture
+def served(fleet: Fleet, host: Host) -> Iterator[Served]:
+    fleet.clock.stop()
+    with serve(fleet) as served:
+        yield served
+
+
+def over_ntlm(served: Served, host: Host) -> RunspacePool:
+    session = WSMan(
+        served.address(host),
+        port=served.http_port(host),
+        username="Administrator",
+        password=host.users["Administrator"].password,
+        ssl=False,
+        auth="ntlm",
+    )
+    return RunspacePool(session)
+
+
+def test_cmdlets_run_over_ntlm_with_message_encryption(served: Served, host: Host, cluster: Cluster) -> None:
+    with over_ntlm(served, host) as pool:
+        run(pool, ("Get-ClusterResource", {"Name": "VM1"}), ("Set-ClusterParameter", {"Name": "A", "Value": 1}))
+    assert cluster.set == [("VM1", "A", 1)]
+    (entry,) = (entry for entry in host.log if entry.what)
+    assert (entry.action, entry.what) == ("Command", "Get-ClusterResource -Name; Set-ClusterParameter -Name -Value")
+    assert (entry.writes, entry.secure) == (True, True)
+    assert not host.plaintext
+
+
+def test_a_signal_on_a_second_connection_stops_what_the_first_waits_for(
+    served: Served, host: Host, play: Provider, cluster: Cluster
+) -> None:
+    slow(play, cluster)
+    with over_ntlm(served, host) as pool:
+        shell = begin(pool)
+        shell.poll_invoke()
+        waiting = later(shell.end_invoke)
+        until_held(host)
+        other = over_ntlm(served, host)
+        other.shell.id, other.shell._selector_set = pool.shell.id, pool.shell._selector_set
+        other.shell.signal(SignalCode.PS_CTRL_C, shell.id)
+        waiting.join(10)
+        assert (shell.state, cluster.stopped) == (PSInvocationState.STOPPED, True)

@@ -6,6 +6,18 @@ from __future__ import annotations
 
 from .objects import Credential, Secret, Wait
 from .pipeline import Call
-from .shell import CALLS, called, describe, dispatch, end_shells, shells
+from .shell import CALLS, called, describe, dispatch, end_shells, owns, shells
 
-__all__ = ["CALLS", "Call", "Credential", "Secret", "Wait", "called", "describe", "dispatch", "end_shells", "shells"]
+__all__ = [
+    "CALLS",
+    "Call",
+    "Credential",
+    "Secret",
+    "Wait",
+    "called",
+    "describe",
+    "dispatch",
+    "end_shells",
+    "owns",
+    "shells",
+]

@@ -209,6 +209,11 @@ def shells(host: Host) -> dict[str, Shell]:
     return kept.open
 
 
+def owns(host: Host, request: Request) -> bool:
+    """Is the shell that a request on the general windows/shell resource selects one of these?"""
+    return str(request.selector("ShellId")).lower() in shells(host)
+
+
 def called() -> tuple[str, bool]:
     """For the request log: the commands that the last dispatched request completed; whether they may change state."""
     calls = CALLS.get()
