@@ -264,9 +264,7 @@ class HangRecovery:
         real = [step for step in taken if not step.skip]
         return Plan(
             steps=tuple(taken),
-            goal=_report(
-                {name: value if value is not None else state.values[name] for name, value in steps.wanted.items()}
-            ),
+            goal=_report(steps.goal()),
             warnings=tuple(_warnings(parameters, state, stale=stale, unsure=steps.unsure)),
             journal=steps.journal_content() if len(real) > 1 else None,
             stale=stale,

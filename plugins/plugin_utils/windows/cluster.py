@@ -7,7 +7,7 @@ https://learn.microsoft.com/en-us/previous-versions/windows/desktop/cluswmi/fail
 
 from __future__ import annotations
 
-from ..wsman.bindings import CimClass, key, since
+from ..wsman.bindings import CimClass, key, since, writable
 from ..wsman.types import uint32
 
 NAMESPACE = "root/MSCluster"
@@ -22,8 +22,9 @@ class Cluster(CimClass, namespace=NAMESPACE, wmi="MSCluster_Cluster"):
     """The cluster that the host belongs to; exactly one instance."""
 
     Name: str = key()
-    HangRecoveryAction: uint32
-    ClusSvcHangTimeout: uint32 | None = since("Windows Server 2008 R2")
+    HangRecoveryAction: uint32 = writable()
+    # Read-only by the reference; see the procedure for why it is tried all the same.
+    ClusSvcHangTimeout: uint32 | None = since("Windows Server 2008 R2", writable=True)
     Fqdn: str | None = since("Windows Server 2012")
 
 

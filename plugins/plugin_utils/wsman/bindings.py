@@ -43,9 +43,14 @@ def key() -> Any:
     return dataclasses.field(metadata={"key": True})
 
 
-def since(_server: str) -> Any:
-    """A property that older Windows lacks; the argument names the first server that has it. Read as None there."""
-    return dataclasses.field(default=None, metadata={"since": _server})
+def writable() -> Any:
+    """A property that is modified; ``Cim.modify`` takes no other."""
+    return dataclasses.field(metadata={"writable": True})
+
+
+def since(server: str, *, writable: bool = False) -> Any:
+    """A property that older Windows lacks, read as None there. server: the first that has it, as the contract says."""
+    return dataclasses.field(default=None, metadata={"since": server, "writable": writable})
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Property:
     type: CimType
     key: bool
     since: str | None
+    writable: bool
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ class Method:
         return {name: cim_type(annotation) for name, annotation in self.outputs.items()}
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(key, since, dataclasses.field))
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(key, since, writable, dataclasses.field))
 class CimClass:
     """Base of every bound class; subclasses are frozen dataclasses with keyword-only fields."""
 
@@ -171,6 +177,7 @@ class CimClass:
                 cim_type(hints[field.name]),
                 bool(field.metadata.get("key")),
                 field.metadata.get("since"),
+                bool(field.metadata.get("writable")),
             )
             for field in dataclasses.fields(cls)  # type: ignore[arg-type]
         }

@@ -176,6 +176,8 @@ class Cim:
         effect; then the instance is read, merged as it came, and put whole.
         """
         binding = instance.__cim__
+        if unknown := [name for name in changes if not binding.properties[name].writable]:
+            raise TypeError(f"{binding.wmi} is not declared with a writable {', '.join(unknown)}")
         attempted = f"setting {', '.join(changes)} of {_named(binding.wmi, instance.reference)}"
         self.put(instance.reference, {n: (v, binding.properties[n].type) for n, v in changes.items()}, attempted)
 
