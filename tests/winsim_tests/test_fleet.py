@@ -180,6 +180,12 @@ def test_a_class_nobody_plays_is_refused_not_shown_empty() -> None:
     assert caught.value.code == Wbem.PROVIDER_LOAD_FAILURE
 
 
+def test_a_feature_nobody_plays_is_a_feature_that_is_not_installed() -> None:
+    host = load({"N1": {}}).host("N1")
+    assert not providers.namespace_available(host, "root/SomeFeature")
+    assert providers.namespace_available(host, "ROOT\\StandardCimv2")
+
+
 def test_an_instance_is_found_by_its_keys_in_any_case() -> None:
     host = load({"N1": {}}).host("N1")
     assert providers.get(host, "ROOT\\CIMV2", "win32_service", {"Name": "SPOOLER"})["Name"] == "Spooler"

@@ -309,6 +309,18 @@ HostTest = Callable[["Host"], bool]
 HostHook = Callable[["Host"], None]
 
 
+WITH_WINDOWS = frozenset(
+    {
+        "root",
+        "root/cimv2",
+        "root/default",
+        "root/standardcimv2",
+        "root/microsoft/windows/storage",
+        "root/microsoft/windows/taskscheduler",
+    }
+)
+
+
 def normal(namespace: str) -> str:
     """`ROOT\\CIMV2` and `root/cimv2` are the same namespace."""
     return namespace.replace("\\", "/").strip("/").lower()
@@ -365,8 +377,15 @@ class Registry:
         return sorted(key[1:] for key in self.load()._classes if key[0] == kind)
 
     def namespace_available(self, host: Host, namespace: str) -> bool:
-        """Whether the namespace is there on this host, as far as it depends on what is installed."""
-        return all(test(host) for test in self.load()._namespaces.get(normal(namespace), []))
+        """Whether the namespace is there on this host, as far as it depends on what is installed.
+
+        A namespace in which nothing is played belongs to a feature that these hosts do not have, unless every Windows
+        has it.
+        """
+        wanted = normal(namespace)
+        if wanted not in WITH_WINDOWS and not any(key[1] == wanted for key in self.load()._classes):
+            return False
+        return all(test(host) for test in self.load()._namespaces.get(wanted, []))
 
     def shape(self, host: Host, namespace: str, cls: str) -> Shape:
         found = self._find("shape", namespace, cls)
