@@ -73,9 +73,14 @@ class Accounts:
 def basic(accounts: Accounts, credentials: str) -> str:
     """The user of an `Authorization: Basic` value; raises LogonFailed."""
     try:
-        user, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+        given = base64.b64decode(credentials, validate=True)
+    except binascii.Error as error:
         raise LogonFailed("not a Basic credential") from error
+    try:
+        text = given.decode()
+    except UnicodeDecodeError:
+        text = given.decode("latin-1")  # many clients, requests among them, write it so
+    user, colon, password = text.partition(":")
     if not colon:
         raise LogonFailed("not a Basic credential")
     return accounts.logon(user, password)

@@ -38,6 +38,8 @@ __all__ = ["Control", "ControlError", "ControlServer"]
 
 Path = str | Sequence[str]
 
+_POLL_SECONDS = 0.05  # how soon the endpoint notices that it is to end
+
 
 class ControlError(Exception):
     """The served fleet refuses what it was told to do."""
@@ -121,7 +123,9 @@ class ControlServer:
         self.token = secrets.token_urlsafe(24)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(served, self.token))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="winsim control", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="winsim control", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -174,6 +178,8 @@ def _state(served: Served, path: Path) -> Any:
 def _set(served: Served, path: Path, value: Any) -> None:
     *way, last = _parts(path)
     parent, kind = _walk(served.fleet, way)
+    if last.startswith("_") or parent is served.fleet.hosts:
+        raise LookupError(f"{last} cannot be set")
     if isinstance(parent, (dict, Switches)):
         arguments = typing.get_args(kind)
         parent[last] = from_plain(arguments[1], value) if len(arguments) == 2 else value

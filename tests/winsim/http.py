@@ -21,13 +21,13 @@ from typing import Any, Self
 
 import h11
 
-from . import encryption, inventory, psrp, winrs, wsman
+from . import encryption, inventory, psrp, soap, winrs, wsman
 from .authentication import Accounts, LogonFailed, Negotiation, basic
 from .certificates import Authority, Identity, end_point_binding, principal_of
 from .control import ControlServer
 from .fleet import Fleet
 from .host import Host
-from .providers import Caller, Provider, calling
+from .providers import Caller, Provider, calling, providers
 from .providers.network import Network
 from .trouble import is_dark
 
@@ -88,7 +88,7 @@ class Rim:
     """What a served host has open: listeners and connections. Reached by `host.attached(Rim)`."""
 
     def __init__(self) -> None:
-        self.open: Callable[[], object] | None = None
+        self.tend: Callable[[], object] | None = None
         self.listeners: list[socket.socket] = []
         self.conversations: set[_Conversation] = set()
         self.logon_epoch = 0
@@ -99,14 +99,15 @@ class Rim:
             conversation.hang_up()
 
 
+providers.load()  # so that this hook is the last one: WinRM listens when its service has started
 _rim = Provider("rim")
 
 
 @_rim.boot
 def _listen_again(host: Host) -> None:
     rim = host.attached(Rim)
-    if rim.open is not None:
-        rim.open()
+    if rim.tend is not None:
+        rim.tend()
 
 
 class Served:
@@ -122,7 +123,10 @@ class Served:
         self._ports: dict[tuple[str, str], int] = {}
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
+        self._down: set[Host] = set()
+        self._closing = False
         self._acceptor = threading.Thread(target=self._accept, name="winsim acceptor", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name="winsim watcher", daemon=True)
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
@@ -137,6 +141,7 @@ class Served:
                     self._serve(host)
             self.fleet.clock.start()
             self._acceptor.start()
+            self._watcher.start()
             if self._with_control:
                 self.control = ControlServer(self)
                 stack.callback(self.control.close)
@@ -195,14 +200,36 @@ class Served:
 
     def _serve(self, host: Host) -> None:
         rim = host.attached(Rim)
-        rim.open = lambda: self._open(host)
-        host.on_drop(lambda: self._shut(host))
         self._open(host)
-        if not host.reachable:
+        rim.tend = lambda: self._tend(host)
+        rim.tend()
+        host.on_drop(lambda: self._drop(host))
+
+    def _drop(self, host: Host) -> None:
+        rim = host.attached(Rim)
+        if rim.tend is not None:
+            rim.drop()
+            rim.tend()
+
+    def _tend(self, host: Host) -> None:
+        """Listen while the host can be reached: a host that is down refuses connections."""
+        listens = bool(host.attached(Rim).listeners)
+        if listens and not host.reachable:
             self._shut(host)
+            self._down.add(host)
+        elif not listens and host.reachable:
+            self._open(host)
+            self._down.discard(host)
+
+    def _watch(self) -> None:
+        # A boot and a drop tend to their host at once; this is for what comes up in its own time, such as a service.
+        with self.fleet.changed:
+            while not self._closing:
+                for host in tuple(self._down):
+                    self._tend(host)
+                self.fleet.changed.wait()
 
     def _open(self, host: Host) -> None:
-        self._shut(host)
         winrm = host.winrm
         for scheme, wanted, port in (("http", winrm.http, winrm.http_port), ("https", winrm.https, winrm.https_port)):
             if wanted:
@@ -217,23 +244,25 @@ class Served:
             listener = rim.listeners.pop()
             self._selector.unregister(listener)
             listener.close()
-        rim.drop()
 
     def _close(self) -> None:
         self._wake.close()
-        if self._acceptor.is_alive():
-            self._acceptor.join(_JOIN_SECONDS)
-        talking = []
+        with self.fleet.changed:
+            self._closing = True
+            self.fleet.changed.notify_all()
+        threads = [self._acceptor, self._watcher]
         for host in self.fleet.hosts.values():
             rim = host.attached(Rim)
-            rim.open = None
-            talking += [conversation.thread for conversation in tuple(rim.conversations)]
+            rim.tend = None
             self._shut(host)
+            threads += [conversation.thread for conversation in tuple(rim.conversations)]
+            rim.drop()
             psrp.end_shells(host)  # which ends the Receives that are held
             winrs.end_shells(host)
         self.fleet.clock.stop()
-        for thread in talking:
-            thread.join(_JOIN_SECONDS)
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(_JOIN_SECONDS)
         self._selector.close()
         self._woken.close()
 
@@ -400,7 +429,7 @@ class _Conversation:
         if self._negotiation is not None and not self._negotiation.context.complete:
             return self._note(request, _Response(401, headers=token))
         if self._caller is None:
-            if request.header("wsmanidentify").lower() == "unauthenticated":
+            if request.header("wsmanidentify").lower() == "unauthenticated" and _identifies(request.body):
                 return self._message(request, request.body, Caller("", "Anonymous"), token)
             return self._note(request, _Response(401, headers=self._methods()))
         if encryption.is_encrypted(request.header("content-type")):
@@ -511,6 +540,15 @@ class _Conversation:
         with self.host.fleet.lock:
             self.host.handshakes.append(entry)
         return response
+
+
+def _identifies(body: bytes) -> bool:
+    """Whether a message asks for Identify, the one thing that strangers may ask."""
+    try:
+        content = soap.parse(body).content
+    except soap.Fault:
+        return False
+    return content is not None and content.tag == soap.qname(soap.WSMID, "Identify")
 
 
 def _content(body: bytes) -> Iterable[h11.Event]:

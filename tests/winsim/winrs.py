@@ -356,7 +356,9 @@ def _receive(host: Host, shell: Shell, request: Request) -> list[ET.Element]:
         plugin = ProviderFault(*PLUGIN, "The parameter is incorrect. ")
         raise Fault(ERROR_INVALID_PARAMETER, "w:InvalidParameter", detail="InvalidValue", provider=plugin)
     command = _known_command(shell, command_id)
-    limit = (request.max_envelope_size or host.winrm.max_envelope_kb * 1024) * 3 // 5 - 4096
+    most = host.winrm.max_envelope_kb * 1024
+    # Windows counts two bytes per character; base64 and the Stream elements make three characters of two bytes.
+    limit = (min(request.max_envelope_size or most, most) - 4096) // 3
     # A Receive of a connection that is gone may still be held: the newest one gets the output, so that none is lost.
     command.receives += 1
     turn = command.receives
@@ -449,6 +451,7 @@ def _span(span: timedelta) -> str:
 
 
 def _signed(number: int) -> int:
+    number &= 0xFFFF_FFFF
     return number - 0x1_0000_0000 if number & 0x8000_0000 else number
 
 
