@@ -23,7 +23,7 @@ import h11
 
 from . import encryption, inventory, psrp, soap, winrs, wsman
 from .authentication import Accounts, LogonFailed, Negotiation, basic
-from .certificates import Authority, Identity, end_point_binding, principal_of
+from .certificates import Authority, end_point_binding, principal_of
 from .control import ControlServer
 from .fleet import Fleet
 from .host import Host
@@ -118,8 +118,7 @@ class Served:
         self.control: ControlServer | None = None
         self._with_control = control
         self.authority = Authority()
-        self._identities: dict[str, Identity] = {}
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str, str, bool], tuple[ssl.SSLContext, bytes]] = {}
         self._ports: dict[tuple[str, str], int] = {}
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
@@ -220,6 +219,7 @@ class Served:
         elif not listens and host.reachable:
             self._open(host)
             self._down.discard(host)
+            self.fleet.changed.notify_all()
 
     def _watch(self) -> None:
         # A boot and a drop tend to their host at once; this is for what comes up in its own time, such as a service.
@@ -276,22 +276,23 @@ class Served:
                     connection, _ = key.fileobj.accept()  # type: ignore[union-attr]
                     connection.setblocking(True)
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    tls = self._tls(host) if scheme == "https" else None
-                    binding = end_point_binding(self._identities[host.name].certificate) if tls else None
+                    tls, binding = self._tls(host) if scheme == "https" else (None, None)
                     _Conversation(host, connection, tls, binding).start()
 
-    def _tls(self, host: Host) -> ssl.SSLContext:
-        if host.name not in self._contexts:
-            names = [host.name.lower(), host.fqdn.lower(), host.winrm.listen, "localhost"]
-            identity = self.authority.host(dict.fromkeys(names), host.winrm.certificate)  # type: ignore[arg-type]
+    def _tls(self, host: Host) -> tuple[ssl.SSLContext, bytes]:
+        """The TLS context of a host as it is configured now, and the channel binding of its certificate."""
+        winrm = host.winrm
+        key = (host.name, winrm.certificate, winrm.client_certificates)
+        if key not in self._contexts:
+            names = [host.name.lower(), host.fqdn.lower(), winrm.listen, "localhost"]
+            identity = self.authority.host(dict.fromkeys(names), winrm.certificate)  # type: ignore[arg-type]
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*identity.write(self.folder, host.name))
-            if host.winrm.client_certificates:
+            if winrm.client_certificates:
                 context.verify_mode = ssl.CERT_OPTIONAL
                 context.load_verify_locations(self.ca_path)
-            self._identities[host.name] = identity
-            self._contexts[host.name] = context
-        return self._contexts[host.name]
+            self._contexts[key] = context, end_point_binding(identity.certificate)
+        return self._contexts[key]
 
 
 def serve(fleet: Fleet, *, control: bool = False) -> Served:
@@ -405,7 +406,7 @@ class _Conversation:
     # What a request gets
 
     def _answer(self, request: _Request) -> _Response:
-        if is_dark(self.host):
+        if is_dark(self.host) or not self.host.reachable:
             raise _Hangup
         answers = self.host.state(Network).answers
         if answers == "silent":

@@ -18,7 +18,7 @@ import requests
 from pypsrp.exceptions import AuthenticationError, WinRMTransportError, WSManFaultError
 from pypsrp.wsman import WSMan
 from winsim import Fleet, serve
-from winsim.http import Served
+from winsim.http import Rim, Served
 from winsim.trouble import Trouble, troubles_of
 
 PASSWORD = "Pa:ss w\u00f6rd'1"
@@ -296,6 +296,20 @@ def test_a_host_that_restarts_refuses_connections_until_it_is_up(served: Served)
     served.fleet.clock.advance(31)
     ask(client(served))
     assert served.http_port("N1") == port
+
+
+def test_without_its_winrm_service_a_host_refuses_connections(served: Served) -> None:
+    host = served.fleet.host("N1")
+    with served.fleet.changed:
+        host.listening = False
+        host.drop_connections()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((served.address("N1"), served.http_port("N1")))
+    with served.fleet.changed:
+        host.listening = True
+        served.fleet.changed.notify_all()
+        assert served.fleet.changed.wait_for(lambda: host.attached(Rim).listeners, timeout=30)
+    ask(client(served))
 
 
 def test_what_is_no_winrm_answers_like_a_web_server() -> None:
