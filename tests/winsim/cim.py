@@ -410,10 +410,11 @@ def _enumerate(host: Host, user: str, request: Request, limit: int) -> Reply:
     omi = host.switches["wire.dialect"] == "omi"
     batch: list[ET.Element] = []
     if optimized:
-        most = _number(content, qname(soap.W, "MaxElements"), 1)
+        # A client that names no number gets one item (DSP0226 8.2.3).
+        most = _number(content, qname(soap.W, "MaxElements")) or 1
         if not omi and host.switches["wire.first_answer"] == "one_item":
             most = min(most, 1)
-        batch = _batch(items, most, limit, 0)
+        batch = _batch(items, most, limit)
     rest = items[len(batch) :]
     ended = optimized and not rest
     response.append(_context_element("" if ended else _keep(host, user, rest, omi)))
@@ -431,9 +432,8 @@ def _pull(host: Host, user: str, request: Request, limit: int) -> Reply:
     if content is None or content.tag != qname(soap.N, "Pull"):
         raise Fault(0x80338027, "w:SchemaValidationError")
     context = _take(host, user, content)
-    most = _number(content, qname(soap.N, "MaxElements"), 1)
-    characters = _number(content, qname(soap.N, "MaxCharacters"), 0)
-    batch = _batch(context.items, most, limit, characters)
+    most = _number(content, qname(soap.N, "MaxElements")) or 1
+    batch = _batch(context.items, most, limit, _number(content, qname(soap.N, "MaxCharacters")))
     rest = context.items[len(batch) :]
     response = node(qname(soap.N, "PullResponse"))
     if rest:
@@ -480,26 +480,26 @@ def _take(host: Host, user: str, content: ET.Element) -> Context:
     return context
 
 
-def _number(content: ET.Element, tag: str, default: int) -> int:
+def _number(content: ET.Element, tag: str) -> int | None:
     text = content.findtext(tag)
     try:
-        number = default if text is None else int(text)
+        number = None if text is None else int(text)
     except ValueError as error:
         raise Fault(0x80338041, "w:SchemaValidationError") from error
-    if text is not None and number < 1:
+    if number is not None and number < 1:
         raise Fault(0x80338041, "w:SchemaValidationError")
     return number
 
 
-def _batch(items: list[ET.Element], most: int, limit: int, characters: int) -> list[ET.Element]:
+def _batch(items: list[ET.Element], most: int, limit: int, characters: int | None = None) -> list[ET.Element]:
     """As many of the items as may and do fit; raises Fault if not even the first one does."""
     batch: list[ET.Element] = []
     room = limit - soap.size(" " * ENVELOPE_ROOM)
+    if characters is not None:
+        room = min(room, soap.size(" " * characters))
     for item in items[:most]:
-        text = soap.serialize(item)
-        room -= soap.size(text)
-        characters -= len(text)
-        if room < 0 or (characters < 0 and batch and characters + len(text) != 0):
+        room -= soap.size(soap.serialize(item))
+        if room < 0:
             break
         batch.append(item)
     if items and not batch:

@@ -163,7 +163,9 @@ class Class:
             for method in self.methods
             if method.since <= build < method.until
         ]
-        return replace(self, properties=tuple(sorted(kept, key=lambda each: each.name.lower())), methods=tuple(methods))
+        declared = frozenset(each.name for each in self.properties)
+        ordered = tuple(sorted(kept, key=lambda each: each.name.lower()))
+        return replace(self, properties=ordered, methods=tuple(methods), declared=declared)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_properties", "keys")}

@@ -234,7 +234,7 @@ class Codec:
             known = {each.name.lower() for each in cls.properties}
             for name, value in values.items():
                 if name.lower() not in known and (wanted is None or name.lower() in wanted):
-                    parent.append(node(_tag(uri, name), None if value is None else str(value)))
+                    parent.extend(self.member(_of_value(name, value), uri, value))
 
     def member(self, element: Element, uri: str, value: Any) -> list[ET.Element]:
         """The elements of one property or parameter: one, several for an array, none for a null left out."""
@@ -358,7 +358,8 @@ class Codec:
             if element is not None:
                 values[element.name] = self.value(element, children)
             elif allow_unknown:
-                values[name] = children[0].text or ""
+                texts = [child.text or "" for child in children]
+                values[name] = texts[0] if len(texts) == 1 else texts
             else:
                 raise Refused(name, "not in the schema", unknown=True)
         return values
@@ -402,6 +403,18 @@ class Codec:
             raise Refused(element.name, f"no class {name}", unknown=True)
         values = self.read(inner, cls.property, allow_unknown=cls.open)
         return Embedded(cls.name, values, self.namespace)
+
+
+def _of_value(name: str, value: Any) -> Element:
+    """The declaration a member of a class that is not wholly known would have, by its value."""
+    array = isinstance(value, list | tuple)
+    sample = value[0] if array and value else value
+    for python, kind in ((bool, "boolean"), (int, "sint64" if not array else "uint8"), (float, "real64")):
+        if isinstance(sample, python):
+            return Element(name, kind, array, False, None, (), 0, 0)
+    return Element(
+        name, "datetime" if isinstance(sample, datetime | timedelta) else "string", array, False, None, (), 0, 0
+    )
 
 
 def _tag(namespace: str, name: str) -> str:

@@ -352,25 +352,18 @@ def parse_path(text: str) -> ObjectPath:
     rest = found["rest"].strip()
     if rest in ("", "=@"):
         return ObjectPath(found["cls"], {}, namespace)
-    if not rest.startswith((".", "=")):
-        raise Fault(Wbem.INVALID_QUERY, f"not an object path: {text!r}")
     tokens = list(_tokens(rest[1:]))
-    if rest.startswith("="):
-        if len(tokens) != 1:
-            raise Fault(Wbem.INVALID_QUERY, f"not an object path: {text!r}")
+    if rest.startswith("=") and len(tokens) == 1:
         return ObjectPath(found["cls"], {"": _key_value(tokens[0])}, namespace)
+    separators = tokens[3::4]
+    complete = len(tokens) % 4 == 3 and all(separator == ("sign", ",") for separator in separators)
+    if not rest.startswith(".") or not complete:
+        raise Fault(Wbem.INVALID_QUERY, f"not an object path: {text!r}")
     keys: dict[str, str | int | bool] = {}
-    while tokens:
-        if [kind for kind, _ in tokens[:3]] not in (
-            ["word", "sign", "string"],
-            ["word", "sign", "number"],
-            ["word"] * 3,
-        ):
+    for (kind, name), equals, value in zip(tokens[0::4], tokens[1::4], tokens[2::4], strict=True):
+        if kind != "word" or equals != ("sign", "="):
             raise Fault(Wbem.INVALID_QUERY, f"not an object path: {text!r}")
-        keys[tokens[0][1]] = _key_value(tokens[2])
-        if tokens[1][1] != "=" or (len(tokens) > 3 and tokens[3] != ("sign", ",")) or len(tokens) == 4:
-            raise Fault(Wbem.INVALID_QUERY, f"not an object path: {text!r}")
-        tokens = tokens[4:]
+        keys[name] = _key_value(value)
     return ObjectPath(found["cls"], keys, namespace)
 
 
@@ -378,8 +371,8 @@ def _key_value(token: tuple[str, str]) -> str | int | bool:
     kind, text = token
     if kind == "string":
         return _unquoted(text)
-    if kind == "number":
-        return int(text, 0)
+    if kind == "number" and re.fullmatch(r"[+-]?(0[xX][0-9A-Fa-f]+|\d+)", text):
+        return int(text, 16) if "x" in text.lower() else int(text)
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     raise Fault(Wbem.INVALID_QUERY, f"not a key value: {text!r}")
@@ -389,7 +382,7 @@ def _key_value(token: tuple[str, str]) -> str | int | bool:
 
 
 def check(query: Select, cls: Class) -> tuple[str, ...]:
-    """The selected names as the schema spells them (empty for *). Raises Fault where a name or a literal does not fit."""
+    """The selected names as the schema spells them. Raises Fault where a name or a literal does not fit."""
     names = []
     for name in query.names:
         head = name.partition(".")[0]
