@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The demo and the Molecule scenario: they end well and leave no process behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playbooks.running import ROOT, command, environment
+
+DEMO = [sys.executable, str(ROOT / "demo" / "demo.py")]
+CHANGED = re.compile(r"^N\d+ .*changed=(\d+)", re.MULTILINE)
+SECONDS = 120
+
+
+def start_demo(home: Path) -> subprocess.Popen[str]:
+    # The simulated fleet writes its errors where the demo does, so this pipe ends when the last of both has ended.
+    return subprocess.Popen(
+        DEMO, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def test_the_demo_changes_then_changes_nothing_and_leaves_no_process(tmp_path: Path) -> None:
+    with start_demo(tmp_path) as demo:
+        told, errors = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, told + errors
+    first, second = told.split("Second run")
+    assert sum(map(int, CHANGED.findall(first))) > 0
+    assert [int(count) for count in CHANGED.findall(second)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_takes_its_fleet_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    with start_demo(tmp_path) as demo:
+        assert demo.stdout is not None
+        assert any(line.strip() == "ready" for line in demo.stdout)
+        demo.send_signal(number)
+        _, errors = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 128 + number
+    assert "Traceback" not in errors
+
+
+def molecule(scenario: Path, verb: str, *flags: str) -> None:
+    result = subprocess.run(
+        [command("molecule"), verb, "--scenario-name", "hang_recovery", *flags],
+        cwd=ROOT / "extensions",
+        env={**environment(scenario.parent), "MOLECULE_EPHEMERAL_DIRECTORY": str(scenario)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_molecule_scenario_passes_and_stops_its_cluster(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario"
+    molecule(scenario, "test", "--destroy", "never")
+    served_by = int((scenario / "winsim.pid").read_text(encoding="utf-8"))
+    os.kill(served_by, 0)
+    molecule(scenario, "destroy")
+    with pytest.raises(ProcessLookupError):
+        os.kill(served_by, 0)
