@@ -237,10 +237,14 @@ class Codec:
                     parent.extend(self.member(_of_value(name, value), uri, value))
 
     def member(self, element: Element, uri: str, value: Any) -> list[ET.Element]:
-        """The elements of one property or parameter: one, several for an array, none for a null left out."""
+        """The elements of one property or parameter: one, one per element of an array, none for a null left out.
+
+        The recorded servers leave out every array that is null or empty; only scalars are nil.
+        """
         tag = _tag(uri, element.name)
         if value is None or (element.array and not value):
-            return [] if self.form.null_absent or self.form.omi else [node(tag, attributes={NIL: "true"})]
+            absent = element.array or self.form.null_absent or self.form.omi
+            return [] if absent else [node(tag, attributes={NIL: "true"})]
         if element.array != isinstance(value, list | tuple):
             raise TypeError(f"{element.name} is {'an' if element.array else 'no'} array, a provider gave {value!r}")
         return [self._scalar(element, tag, uri, each) for each in (value if element.array else [value])]
