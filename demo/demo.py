@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -58,7 +59,10 @@ def fleet(inventory: Path) -> Iterator[None]:
 
 def run(inventory: Path) -> int:
     """Run the playbook; how many changes its recap counts."""
-    result = subprocess.run(["ansible-playbook", "-i", inventory, PLAYBOOK], stdout=subprocess.PIPE, text=True)
+    # A proxy of the environment has no business between two processes on this machine.
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    command = ["ansible-playbook", "-i", inventory, PLAYBOOK]
+    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     print(result.stdout, flush=True)
     if result.returncode:
         fail(f"ansible-playbook ended with exit code {result.returncode}")

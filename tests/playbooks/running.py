@@ -46,10 +46,14 @@ def command(name: str) -> str:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The caller's environment without their settings of Ansible, which keeps what it writes in `home`."""
+    """The caller's environment without their proxies and settings of Ansible, which keeps what it writes in `home`."""
     settings = home / "ansible.cfg"
     settings.touch()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "MOLECULE_")) and not name.lower().endswith("_proxy")
+    }
     path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     return {**kept, "PATH": path, "ANSIBLE_HOME": str(home), "ANSIBLE_CONFIG": str(settings), "ANSIBLE_NOCOLOR": "1"}
 
