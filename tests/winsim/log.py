@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Request", "method_writes"]
+__all__ = ["Notes", "Request", "local_names", "method_writes"]
 
-# Verbs by which methods and cmdlets only read. Everything else counts as a change.
-READING = ("check", "compare", "convertfrom", "convertto", "enum", "find", "get", "inspect", "is", "list", "measure",
-           "query", "read", "resolve", "search", "select", "sort", "summarize", "test", "verify", "where")  # fmt: skip
+# How the names of methods begin that only read.
+READING_METHODS = ("Check", "Enum", "Find", "Get", "Is", "List", "Query", "Read", "Verify", "WillEvict", "WillOffline")
+# Verbs of cmdlets that only read (https://learn.microsoft.com/powershell/scripting/developer/cmdlet).
+READING_VERBS = frozenset(
+    ("compare", "convertfrom", "convertto", "find", "foreach", "get", "measure", "read", "resolve", "search", "select",
+     "sort", "test", "where")
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,11 @@ class Notes:
 
 
 def method_writes(name: str) -> bool:
-    """Whether a method or cmdlet of that name changes state, as far as its verb tells."""
-    verb = name.partition("-")[0] if "-" in name else name
-    return not verb.lower().startswith(READING)
-
-
-def cmdlets_write(names: Iterable[str]) -> bool:
-    """Whether a pipeline of these cmdlets changes state."""
-    return any(method_writes(name) for name in names)
+    """Whether a method or a cmdlet (whose name has a hyphen) may change state, as far as its name tells."""
+    verb, hyphen, _ = name.partition("-")
+    if hyphen:
+        return verb.lower() not in READING_VERBS
+    return not name.lower().startswith(tuple(each.lower() for each in READING_METHODS))
 
 
 def local_names(element: ET.Element | None) -> tuple[str, ...]:

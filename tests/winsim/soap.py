@@ -208,7 +208,9 @@ def _options(option_set: ET.Element | None) -> dict[str, str]:
 # --- writing -----------------------------------------------------------------------------------------------------
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_TEXT: dict[int, str] = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;", '"': "&quot;"})
+_TEXT: dict[int, str] = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;", '"': "&quot;", "'": "&apos;"}
+)
 _ATTRIBUTE = {**_TEXT, **str.maketrans({"\n": "&#xA;", "\t": "&#x9;"})}
 
 

@@ -193,19 +193,18 @@ class Codec:
         element = node(qname(uri, cls.name))
         element.attrib.update({"xmlns:xsi": XSI, "xmlns:p": uri, "xmlns:cim": CIM, TYPE: f"p:{cls.name}_Type"})
         wanted = None if only is None else {name.lower() for name in only}
-        self._properties(element, uri, cls, values, wanted, lazy=True)
+        self._properties(element, uri, cls, values, wanted)
         return element
 
     def listed(self, cls: Class, values: Instance, *, only: Iterable[str] | None = None) -> ET.Element:
         """The same as it stands in an enumeration, where lazy properties are null."""
-        lazy = {each.name for each in cls.properties if each.lazy}
-        return self.instance(cls, {name: each for name, each in values.items() if name not in lazy}, only=only)
+        return self.instance(cls, _eager(cls, values), only=only)
 
     def fragment(self, cls: Class, values: Instance, names: Iterable[str]) -> ET.Element:
         """The XmlFragment that answers a SELECT of named properties: no namespace, no class name."""
         element = node(qname(soap.W, "XmlFragment"), attributes={"xmlns:xsi": XSI, "xmlns:w": soap.W})
         wanted = {name.lower() for name in names}
-        self._properties(element, "", cls, values, wanted, lazy=False)
+        self._properties(element, "", cls, _eager(cls, values), wanted)
         return element
 
     def outputs(self, method_name: str, cls: Class, elements: Sequence[Element], values: Instance) -> ET.Element:
@@ -223,9 +222,7 @@ class Codec:
                 element.append(child)
         return element
 
-    def _properties(
-        self, parent: ET.Element, uri: str, cls: Class, values: Instance, wanted: set[str] | None, *, lazy: bool
-    ) -> None:
+    def _properties(self, parent: ET.Element, uri: str, cls: Class, values: Instance, wanted: set[str] | None) -> None:
         given = {name.lower(): value for name, value in values.items()}
         for each in cls.properties:
             if wanted is None or each.name.lower() in wanted:
@@ -291,7 +288,7 @@ class Codec:
             # The element's own tag is in the outer namespace; a prefix of its own keeps both apart.
             del element.attrib["xmlns:p"]
             element.attrib.update({"xmlns:q": inner, TYPE: f"q:{cls.name}_Type"})
-        self._properties(element, inner if uri else "", cls, value.values, None, lazy=True)
+        self._properties(element, inner if uri else "", cls, value.values, None)
         return element
 
     def endpoint(self, reference: Reference, tag: str = qname(soap.A, "EndpointReference")) -> ET.Element:
@@ -407,6 +404,11 @@ class Codec:
             raise Refused(element.name, f"no class {name}", unknown=True)
         values = self.read(inner, cls.property, allow_unknown=cls.open)
         return Embedded(cls.name, values, self.namespace)
+
+
+def _eager(cls: Class, values: Instance) -> Instance:
+    lazy = {each.name for each in cls.properties if each.lazy}
+    return {name: value for name, value in values.items() if name not in lazy}
 
 
 def _of_value(name: str, value: Any) -> Element:

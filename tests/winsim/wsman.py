@@ -124,7 +124,9 @@ def _answer(host: Host, user: str, request: Request, notes: log.Notes) -> tuple[
         fault = raised
     else:
         answer = _envelope(host, reply.action, reply.body, request.message_id, reply.headers)
-        if soap.size(answer.decode()) <= envelope_limit(host, request):
+        # Shells cut their output to the bytes of the envelope themselves; the other answers are counted as UTF-16.
+        used = len(answer) if _is_shell(request) else soap.size(answer.decode())
+        if used <= envelope_limit(host, request):
             return Answer(200, answer), None
         fault = Fault(0x80338048, "w:EncodingLimit", detail="MaxEnvelopeSizeExceeded")
     return _fault(host, fault, request.message_id), fault.innermost
@@ -150,21 +152,24 @@ def _check_headers(host: Host, user: str, request: Request) -> None:
 
 
 def _dispatch(host: Host, user: str, request: Request, notes: log.Notes) -> cim.Reply:
-    uri = request.resource_uri.lower()
-    if uri.startswith(POWERSHELL):
-        from . import psrp
+    if not _is_shell(request):
+        return cim.dispatch(host, user, request, envelope_limit(host, request))
+    from . import psrp, winrs  # both are heavy, and CIM needs neither
 
-        try:
-            return cim.Reply(request.action + "Response", psrp.dispatch(host, user, request))
-        finally:
-            what, writes = psrp.called()
-            if what:
-                notes.what, notes.writes = what, writes
-    if uri.startswith(SHELL):
-        from . import winrs
+    answer = request.action + "Response"
+    general = request.resource_uri.lower() == SHELL and psrp.owns(host, request)
+    if not general and not request.resource_uri.lower().startswith(POWERSHELL):
+        return cim.Reply(answer, winrs.dispatch(host, user, request))
+    try:
+        return cim.Reply(answer, psrp.dispatch(host, user, request))
+    finally:
+        what, writes = psrp.called()
+        if what:
+            notes.what, notes.writes = what, writes
 
-        return cim.Reply(request.action + "Response", winrs.dispatch(host, user, request))
-    return cim.dispatch(host, user, request, envelope_limit(host, request))
+
+def _is_shell(request: Request) -> bool:
+    return request.resource_uri.lower().startswith((SHELL, POWERSHELL))
 
 
 def envelope_limit(host: Host, request: Request) -> int:
@@ -229,9 +234,8 @@ def _note(request: Request, notes: log.Notes) -> None:
         notes.action = "Identify"
         return
     verb = request.action.rstrip("/").rpartition("/")[2]
-    shell = request.resource_uri.lower().startswith((SHELL, POWERSHELL))
     notes.resource = request.resource_uri.rstrip("/").rpartition("/")[2]
-    if shell:
+    if _is_shell(request):
         notes.action = verb
         if verb == "Command" and content is not None:
             words = [content.findtext(qname(soap.RSP, "Command")) or ""]
