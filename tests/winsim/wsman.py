@@ -53,7 +53,10 @@ def handle(host: Host, user: str, body: bytes, *, secure: bool) -> Answer:
         host.log.append(pending)
         answer, fault = _handle(host, user, body, notes)
         done = _entry(host, number, user, notes, body, answer, fault, secure)
-        host.log[:] = [replace(done, time=pending.time) if entry is pending else entry for entry in host.log]
+        for place in reversed(range(len(host.log))):
+            if host.log[place] is pending:
+                host.log[place] = replace(done, time=pending.time)
+                break
         return answer
 
 
