@@ -13,6 +13,7 @@ import requests.exceptions
 import urllib3.exceptions
 from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
 from pypsrp.wsman import WSMan
+from spnego.exceptions import SpnegoError
 
 from ..errors import (
     AnswerTimeout,
@@ -35,6 +36,14 @@ from .faults import fault_in
 from .process import Processes
 from .settings import Settings
 from .transport import Adapter
+
+
+try:
+    from requests_credssp.exceptions import AuthenticationException as CredSSPError
+except ImportError:
+    # An extra of pypsrp; without it no CredSSP session begins.
+    class CredSSPError(Exception):  # type: ignore[no-redef]
+        """Stands in where requests-credssp is not installed."""
 
 
 class Session:
@@ -81,7 +90,7 @@ class Session:
 
     def _open(self) -> WSMan:
         settings = self.settings
-        if settings.auth == "basic" and not settings.ssl and settings.encryption != "never":
+        if settings.auth == "basic" and not settings.ssl:
             raise InsecureConnection(
                 f"basic authentication over {settings.endpoint} would send the password in clear text: "
                 "use HTTPS, or an authentication kind that encrypts messages (ntlm, kerberos, credssp)"
@@ -115,7 +124,7 @@ class Session:
                 retries=settings.reconnection_retries,
                 backoff=settings.reconnection_backoff,
             )
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             raise AuthenticationFailed(f"the connection to {settings.endpoint} cannot be set up: {error}") from error
         except OSError as error:
             raise CertificateRefused(
@@ -160,10 +169,10 @@ class Session:
             if isinstance(error, (ConnectionLost, MalformedAnswer)) and not str(error).startswith(attempted):
                 raise type(error)(f"{attempted} on {self.settings.host}: {error}") from error
             raise
-        except AuthenticationError as error:
+        except (AuthenticationError, CredSSPError, SpnegoError) as error:
             raise AuthenticationFailed(
                 f"{where} refused the credentials of {self.settings.username or 'the client certificate'} "
-                f"({self.settings.auth}): check user, password and authentication kind"
+                f"({self.settings.auth}): check user, password and authentication kind{_why(error)}"
             ) from error
         except WinRMTransportError as error:
             self._seal()
@@ -193,8 +202,8 @@ class Session:
             ) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise ConnectionLost(f"{attempted}: the answer of {where} broke off: {_root_cause(error)}") from error
-        except (AttributeError, ValueError, TypeError, IndexError, RuntimeError, OSError) as error:
-            # pypsrp takes an encrypted answer apart without checks of its own: what it stumbles over is not WinRM.
+        except (ET.ParseError, AttributeError, LookupError, ValueError, TypeError, RuntimeError, OSError) as error:
+            # pypsrp takes an answer apart without checks of its own: what it stumbles over is not WinRM.
             raise MalformedAnswer(f"{attempted}: {where} sent something that is not WS-Management: {error}") from error
 
     def _http_error(self, error: WinRMTransportError, attempted: str) -> FieldnotesError:
@@ -229,6 +238,11 @@ class Session:
         if wsman is not None:
             with contextlib.suppress(requests.exceptions.RequestException, OSError):
                 wsman.close()
+
+
+def _why(error: Exception) -> str:
+    # pypsrp's own words say no more than ours; those of Kerberos and CredSSP name what is missing.
+    return "" if isinstance(error, AuthenticationError) else f" ({' '.join(str(error).split())})"
 
 
 def _root_cause(error: BaseException) -> str:
