@@ -96,6 +96,25 @@ class RegistryStore:
             parent = parent.parent
 
 
+class NoStore:
+    """For a module whose steps need no journal: nothing is read, nothing is written."""
+
+    place = "no journal"
+
+    def read(self) -> str | None:
+        """None."""
+        return None
+
+    def create(self, text: str) -> None:
+        """Nothing."""
+
+    def write(self, text: str) -> None:
+        """Nothing."""
+
+    def remove(self) -> None:
+        """Nothing."""
+
+
 class Journal:
     """The journal of one procedure on one host, as entries instead of text."""
 

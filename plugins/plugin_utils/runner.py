@@ -131,6 +131,7 @@ class _Run:
             self._outcome.values["steps"] = self._shown_steps()
             raise self._gone_back(error, plan) from error
         self._outcome.values["steps"] = self._shown_steps()
+        self._outcome.values.update(plan.answer())
         self._outcome.changed = plan.changes
         if plan.keep is not None:
             if self._changed_keep(plan.keep):
@@ -182,10 +183,11 @@ class _Run:
         self._journal.update(**self._journalled_steps())
 
     def _verify(self, parameters: Any, before: Any, plan: Plan) -> None:
-        if not plan.steps:
+        if plan.proved or not plan.steps:
             return
         after = self._procedure.observe(self._host, parameters, self._journal.entry)
         self._outcome.after = self._procedure.report(parameters, after)
+        self._outcome.values.update(self._procedure.result(parameters, after))
         differences = list(self._procedure.verify(parameters, before, after))
         if differences:
             raise VerificationFailed("; ".join(differences))

@@ -128,7 +128,9 @@ class Plan:
     stale: the journal that was found belongs to something else and goes first;
     keep: content that stays in the journal after verification (until a restart, say);
     reboot_required: whether the goal takes effect only after a restart;
-    extra: further result keys.
+    extra: further result keys;
+    answer: result keys that only the steps can know, asked for when all of them are done;
+    proved: the steps themselves have made sure of the goal, so nothing is observed again.
     """
 
     steps: tuple[Step, ...]
@@ -139,6 +141,8 @@ class Plan:
     keep: Entry | None = None
     reboot_required: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    answer: Callable[[], Mapping[str, Any]] = field(default=dict)
+    proved: bool = False
 
     @property
     def changes(self) -> bool:
@@ -169,7 +173,7 @@ class Procedure(Protocol, Generic[P, S]):
         """``before`` and ``after`` of the result."""
 
     def result(self, parameters: P, state: S) -> Mapping[str, Any]:
-        """Result keys of the procedure's own."""
+        """Result keys of the procedure's own; asked again for the state after the change."""
 
     def shown(self, parameters: P, report: Mapping[str, Any]) -> Mapping[str, Any]:
         """The lines of the diff: the managed part of a report."""

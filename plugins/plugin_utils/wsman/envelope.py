@@ -43,7 +43,8 @@ class Request:
     """One CIM operation.
 
     action: WS-Addressing action; resource_uri, selectors: what it is about; body: content of the SOAP body;
-    fragment: XPath level 1 expression of a fragment transfer (DSP0226 section 7.7).
+    fragment: XPath level 1 expression of a fragment transfer (DSP0226 section 7.7); options: names and texts of an
+    OptionSet, all of them booleans.
     """
 
     action: str
@@ -51,6 +52,7 @@ class Request:
     selectors: tuple[tuple[str, str], ...] = ()
     body: Sequence[ET.Element] = field(default_factory=tuple)
     fragment: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
 
 
 def build(request: Request, to: str, max_envelope_size: int, operation_timeout: int) -> bytes:
@@ -70,6 +72,10 @@ def build(request: Request, to: str, max_envelope_size: int, operation_timeout: 
         selector_set = ET.SubElement(header, f"{{{WSMAN}}}SelectorSet")
         for name, text in request.selectors:
             ET.SubElement(selector_set, f"{{{WSMAN}}}Selector", Name=name).text = text
+    if request.options:
+        option_set = ET.SubElement(header, f"{{{WSMAN}}}OptionSet")
+        for name, text in request.options:
+            ET.SubElement(option_set, f"{{{WSMAN}}}Option", Name=name, Type="xs:boolean").text = text
     if request.fragment is not None:
         ET.SubElement(header, f"{{{WSMAN}}}FragmentTransfer", {_UNDERSTAND: "true"}).text = request.fragment
     body = ET.SubElement(envelope, f"{{{SOAP}}}Body")
