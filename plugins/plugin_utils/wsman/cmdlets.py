@@ -11,14 +11,15 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from pypsrp.complex_objects import ComplexObject, GenericComplexObject, PSInvocationState
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.serializer import TaggedValue
 
-from ..errors import CmdletFailed, FieldnotesError
+from ..errors import CmdletFailed, ConnectionTrouble, FieldnotesError, MalformedAnswer
 from .process import Connected
+from .types import decode_moment
 
 DEFAULT_CONFIGURATION = "Microsoft.PowerShell"
 
@@ -96,6 +97,14 @@ class PSObject:
         lowered = name.lower()
         return next((value for key, value in self.properties.items() if key.lower() == lowered), None)
 
+    def moment(self, name: str) -> datetime.datetime | None:
+        """A property that is a DateTime, which travels as text. Errors: MalformedAnswer for another text."""
+        text = self.get(name)
+        try:
+            return None if text is None else decode_moment(str(text))
+        except ValueError as error:
+            raise MalformedAnswer(f"property {name}: {error}") from error
+
 
 @dataclass(frozen=True)
 class CmdletResult:
@@ -106,10 +115,17 @@ class CmdletResult:
     warnings: tuple[str, ...]
 
 
-class Cmdlets:
-    """Pipelines of one session over one runspace pool, opened by the first of them."""
+class Carrier(Connected, Protocol):
+    """What the session gives to pipelines."""
 
-    def __init__(self, session: Connected) -> None:
+    def require_confidentiality(self, what: str) -> None:
+        """Errors: InsecureConnection where what is sent can be read on the way."""
+
+
+class Cmdlets:
+    """Pipelines of one session over one runspace pool per configuration, opened by the first of them."""
+
+    def __init__(self, session: Carrier) -> None:
         self._session = session
         self._pools: dict[str, RunspacePool] = {}
         self._previous: PowerShell | None = None
@@ -125,37 +141,48 @@ class Cmdlets:
         """Runs statements in order in one pipeline; their outputs come in order, not told apart.
 
         progress: called with the newest progress or verbose text, or an empty one, each time the host answered.
-        check: raise the first error, terminating or not; a terminating one is always raised. Errors: CmdletFailed and
-        those of the session.
+        check: raise the first error, terminating or not; a terminating one is always raised, and no statement after it
+        runs. Errors: CmdletFailed and those of the session; InsecureConnection for a secret that could be read.
         """
-        pipelines = [s if isinstance(s, tuple) else (s,) for s in statements]
-        with self._session.translated(attempted):
-            pool = self._pool(configuration)
-            if any(_has_secret(command) for commands in pipelines for command in commands):
-                pool.exchange_keys()
-            self._end_previous()
-            shell = PowerShell(pool)
-            for number, commands in enumerate(pipelines):
-                if number:
-                    shell.add_statement()
-                for command in commands:
-                    shell.add_cmdlet(command.name)
-                    for name, value in command.parameters:
-                        shell.add_parameter(name, _to_wire(value))
-            shell.begin_invoke()
-            while shell.state == PSInvocationState.RUNNING:
-                shell.poll_invoke()
-                if progress is not None:
-                    progress(_latest(shell))
-            self._previous = shell
-        names = " | ".join(command.name for commands in pipelines for command in commands)
-        errors = tuple(_error(record, attempted, names) for record in shell.streams.error)
-        if errors and (check or shell.state != PSInvocationState.COMPLETED):
-            raise errors[-1] if shell.state != PSInvocationState.COMPLETED else errors[0]
-        if shell.state != PSInvocationState.COMPLETED:
-            raise CmdletFailed(attempted, names, "", 0, f"the pipeline ended in state {shell.state}")
-        output = tuple(_from_wire(value) for value in shell.output)
-        return CmdletResult(output, errors, tuple(str(warning) for warning in shell.streams.warning))
+        pipelines: list[Pipeline] = [s if isinstance(s, tuple) else (s,) for s in statements]
+        for command in (command for commands in pipelines for command in commands):
+            if _has_secret(command):
+                self._session.require_confidentiality(f"a secret of {command.name}")
+        pool = self._pool(configuration, attempted)
+        # Windows PowerShell 2.0 (protocol 2.1) runs the first statement of a pipeline and does not see the others.
+        batches = [pipelines] if _version(pool) >= (2, 2) else [[commands] for commands in pipelines]
+        shells: list[PowerShell] = []
+        for batch in batches:
+            shells.append(self._invoke(pool, configuration, batch, attempted, progress))
+            if shells[-1].state != PSInvocationState.COMPLETED:
+                break
+        return _result(shells, attempted, " | ".join(c.name for commands in pipelines for c in commands), check)
+
+    def _invoke(
+        self,
+        pool: RunspacePool,
+        configuration: str,
+        pipelines: Sequence[Pipeline],
+        attempted: str,
+        progress: Callable[[str], None] | None,
+    ) -> PowerShell:
+        """The pipeline, run to its end. Where that fails the pool is closed: what still runs in it is unknown."""
+        try:
+            with self._session.translated(attempted):
+                if any(_has_secret(command) for commands in pipelines for command in commands):
+                    pool.exchange_keys()
+                self._end_previous()
+                shell = _composed(pool, pipelines)
+                shell.begin_invoke()
+                while shell.state == PSInvocationState.RUNNING:
+                    shell.poll_invoke()
+                    if progress is not None:
+                        progress(_latest(shell))
+        except FieldnotesError as error:
+            self._discard(configuration, pool, error)
+            raise
+        self._previous = shell
+        return shell
 
     def _end_previous(self) -> None:
         # A pipeline counts against the shell's quota until it is ended; closing the pool ends the last one as well.
@@ -163,29 +190,81 @@ class Cmdlets:
         if previous is not None:
             previous.close()
 
-    def _pool(self, configuration: str) -> RunspacePool:
+    def _pool(self, configuration: str, attempted: str) -> RunspacePool:
         pool = self._pools.get(configuration)
-        if pool is None:
-            pool = RunspacePool(self._session.wsman, configuration_name=configuration)
-            pool.open()
-            self._pools[configuration] = pool
+        if pool is not None:
+            return pool
+        pool = RunspacePool(self._session.wsman, configuration_name=configuration)
+        try:
+            with self._session.translated(attempted):
+                pool.open()
+        except FieldnotesError as error:
+            self._discard(configuration, pool, error)
+            raise
+        self._pools[configuration] = pool
         return pool
+
+    def _discard(self, configuration: str, pool: RunspacePool, error: FieldnotesError) -> None:
+        self._pools.pop(configuration, None)
+        self._previous = None
+        # Without a connection nobody can be told; the host ends the pool after its idle time.
+        if not isinstance(error, ConnectionTrouble):
+            self._close_quietly(pool)
+
+    def _close_quietly(self, pool: RunspacePool) -> None:
+        try:
+            with self._session.translated("closing a runspace pool"):
+                pool.close()
+        except FieldnotesError:
+            pass  # the connection is gone, and the pool with it
 
     def close(self) -> None:
         """Closes the pools; a pool left open would count against the user's quota until its idle time-out."""
         pools = list(self._pools.values())
         self.forget()
         for pool in pools:
-            try:
-                with self._session.translated("closing a runspace pool"):
-                    pool.close()
-            except FieldnotesError:
-                pass  # the connection is gone, and the pool with it
+            self._close_quietly(pool)
 
     def forget(self) -> None:
-        """Drops the pools without a word to the host: their connection is gone."""
+        """Drops the pools without a word to the host: their connection is gone.
+
+        What runs in them goes on: closing a pool would end it. The host ends an idle pool by itself.
+        """
         self._pools = {}
         self._previous = None
+
+
+def _version(pool: RunspacePool) -> tuple[int, ...]:
+    """The protocol version that both sides know."""
+    return tuple(int(part) for part in str(pool.protocol_version or "2.1").split("."))
+
+
+def _composed(pool: RunspacePool, pipelines: Sequence[Pipeline]) -> PowerShell:
+    shell = PowerShell(pool)
+    for number, commands in enumerate(pipelines):
+        if number:
+            shell.add_statement()
+        for command in commands:
+            shell.add_cmdlet(command.name)
+            for name, value in command.parameters:
+                shell.add_parameter(name, _to_wire(value))
+    return shell
+
+
+def _result(shells: Sequence[PowerShell], attempted: str, names: str, check: bool) -> CmdletResult:
+    """What the pipelines put out. Errors: CmdletFailed."""
+    errors = tuple(_error(record, attempted, names) for shell in shells for record in shell.streams.error)
+    state = shells[-1].state
+    if state != PSInvocationState.COMPLETED:
+        # The record of the error that ended the pipeline comes last.
+        raise errors[-1] if errors else CmdletFailed(attempted, names, "", 0, f"the pipeline ended in state {state}")
+    if errors and check:
+        raise errors[0]
+    return CmdletResult(
+        tuple(_from_wire(value) for shell in shells for value in shell.output),
+        errors,
+        tuple(_text(warning) for shell in shells for warning in shell.streams.warning),
+    )
 
 
 def _has_secret(command: Command) -> bool:
@@ -208,29 +287,34 @@ def _latest(shell: PowerShell) -> str:
     for stream in (shell.streams.progress, shell.streams.verbose):
         if stream:
             newest = stream[-1]
-            return str(getattr(newest, "description", None) or getattr(newest, "message", None) or newest)
+            return str(getattr(newest, "description", None) or _text(newest))
     return ""
 
 
-def _from_wire(value: Any, depth: int = 0) -> Any:
-    """Primitives as they are, lists as tuples, dictionaries as dicts, enumerations as their text, else PSObject."""
+def _text(record: Any) -> str:
+    return str(getattr(record, "message", None) or record)
+
+
+def _from_wire(value: Any) -> Any:
+    """Primitives as they are, lists as tuples, dictionaries as dicts, enumerations as their text, else PSObject.
+
+    A DateTime comes as its text, see ``PSObject.moment``.
+    """
     if isinstance(value, GenericComplexObject):
         if any(name == "System.Enum" for name in value.types):
             return value.to_string
         properties = {**value.adapted_properties, **value.extended_properties}
         return PSObject(
             tuple(value.types),
-            {str(name): _from_wire(inner, depth + 1) for name, inner in properties.items()},
+            {str(name): _from_wire(inner) for name, inner in properties.items()},
             str(value.to_string or ""),
         )
     if isinstance(value, ComplexObject):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(_from_wire(key)): _from_wire(inner, depth + 1) for key, inner in value.items()}
+        return {str(_from_wire(key)): _from_wire(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return tuple(_from_wire(inner, depth + 1) for inner in value)
-    if isinstance(value, datetime.datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=datetime.timezone.utc)
+        return tuple(_from_wire(inner) for inner in value)
     return value
 
 
@@ -239,7 +323,8 @@ def _error(record: Any, attempted: str, names: str) -> CmdletFailed:
     error_id = str(getattr(record, "fq_error", None) or "")
     category = getattr(record, "category", None)
     number = int(category) if isinstance(category, int) else 0
-    return CmdletFailed(attempted, names, error_id, number, " ".join(message.split()))
+    source = str(getattr(record, "activity", None) or names)
+    return CmdletFailed(attempted, source, error_id, number, " ".join(message.split()))
 
 
 def _message(record: Any) -> str:
