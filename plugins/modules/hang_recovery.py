@@ -171,11 +171,11 @@ before:
     dump_type:
       description: >-
         Type of crash dump, V(none), V(complete), V(kernel), V(small), or V(automatic), or V(unknown) for a number that
-        this module does not know.
+        this module does not know. Null unless the task gives O(dump_type), because nothing is read that is not needed.
       type: str
       sample: kernel
     dump_value:
-      description: The number of C(CrashDumpEnabled).
+      description: The number of C(CrashDumpEnabled). Null unless the task gives O(dump_type).
       type: int
       sample: 2
 after:

@@ -21,8 +21,8 @@ OLDEST, NEWEST = 6001, 26100
 # Properties that are written although the reference calls them read-only, each with the reason.
 READ_ONLY_BUT_TRIED = {
     ("MSCluster_Cluster", "ClusSvcHangTimeout"): (
-        "UNCONFIRMED: both reference pages say Read-only while other tools set it; a Put of this one property is refused, "
-        "ignored or accepted and does no harm in any case; the module reads back and refuses (R10)"
+        "UNCONFIRMED: both reference pages say Read-only while other tools set it; a Put of this one property is "
+        "refused, ignored or accepted and does no harm in any case; the module reads back and refuses (R10)"
     ),
 }
 

@@ -201,12 +201,12 @@ def test_a_timeout_that_is_set_already_needs_no_cluster_exe() -> None:
 @pytest.mark.parametrize("module", ["hang_recovery", "hang_recovery_info"])
 def test_refuses_a_host_without_clustering(module: str) -> None:
     with World({"hosts": {"LONE": {"build": SERVER_2019}}}) as world:
-        arguments = {"action": "log"} if module == "hang_recovery" else {}
+        arguments: dict[str, Any] = {"action": "log"} if module == "hang_recovery" else {}
         result = world.run("LONE", module, **arguments)
         assert result["failed"]
         assert result["msg"] == (
-            "LONE has no failover clustering: install the feature (ansible.windows.win_feature name=Failover-Clustering) "
-            "or remove LONE from this play"
+            "LONE has no failover clustering: install the feature "
+            "(ansible.windows.win_feature name=Failover-Clustering) or remove LONE from this play"
         )
 
 
@@ -447,8 +447,8 @@ def test_another_writer_is_found_by_reading_back() -> None:
         result = world.run("N1", "hang_recovery", action="bugcheck")
         assert result["failed"]
         assert result["msg"] == (
-            "HangRecoveryAction of cluster CL1 is 2 after setting 3: another writer changed it, or Windows did not accept "
-            "it; nothing else was changed"
+            "HangRecoveryAction of cluster CL1 is 2 after setting 3: another writer changed it, "
+            "or Windows did not accept it; nothing else was changed"
         )
 
 
@@ -565,8 +565,6 @@ def test_trouble_at_any_request_is_one_clear_line_and_the_next_run_completes(kin
             assert registry(world.host("N1")).key(JOURNAL) is None, nth
             third = world.run("N1", "hang_recovery", action="log", timeout=120, dump_type="complete")
             assert not third["changed"], nth
-
-
 
 
 def test_info_says_how_far_the_log_reaches() -> None:

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.base import Clock
-from support.ansible_task import run_task
 from winsim import Fleet, Host, serve
 from winsim.log import Request
+
+from support.ansible_task import run_task
 
 
 class FleetClock(Clock):
@@ -52,7 +53,9 @@ class World:
         """The simulated host."""
         return self.fleet.host(name)
 
-    def variables(self, host: str, connection: str = "psrp", transport: str = "http", auth: str = "ntlm") -> dict[str, Any]:
+    def variables(
+        self, host: str, connection: str = "psrp", transport: str = "http", auth: str = "ntlm"
+    ) -> dict[str, Any]:
         """The inventory variables of a host, as winsim's own inventory has them."""
         inventory = self.served.inventory(connection=connection, transport=transport, auth=auth)
         windows = inventory["all"]["children"]["windows"]

@@ -157,7 +157,9 @@ class Method:
         return {name: cim_type(annotation) for name, annotation in self.outputs.items()}
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(key, since, writable, dataclasses.field))
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(key, since, writable, dataclasses.field)
+)
 class CimClass:
     """Base of every bound class; subclasses are frozen dataclasses with keyword-only fields."""
 

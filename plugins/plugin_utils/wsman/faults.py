@@ -16,6 +16,7 @@ from ..win_error import unsigned
 from .xml import child, children, local_name, text_of
 
 WBEM_E_NOT_FOUND = 0x80041002
+ERROR_WSMAN_RESOURCE_NOT_FOUND = 0x80338000
 WBEM_E_ACCESS_DENIED = 0x80041003
 WBEM_E_INVALID_NAMESPACE = 0x8004100E
 WBEM_E_INVALID_CLASS = 0x80041010
@@ -91,6 +92,11 @@ def refuses_query(fault: WsmanFault) -> bool:
 def refuses_fragments(fault: WsmanFault) -> bool:
     """Whether the server does not know fragments; such a fault comes before any effect."""
     return fault.subcode in _NO_FRAGMENTS
+
+
+def is_not_found(fault: WsmanFault) -> bool:
+    """Whether there is no such instance, in WMI's words or in WS-Management's."""
+    return fault.number in (WBEM_E_NOT_FOUND, ERROR_WSMAN_RESOURCE_NOT_FOUND)
 
 
 def is_access_denied(fault: WsmanFault) -> bool:

@@ -37,7 +37,6 @@ from .process import Processes
 from .settings import Settings
 from .transport import Adapter
 
-
 try:
     from requests_credssp.exceptions import AuthenticationException as CredSSPError
 except ImportError:

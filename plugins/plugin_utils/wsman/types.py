@@ -203,7 +203,9 @@ def encode_dmtf(value: datetime.datetime) -> str:
     """The 25-character DMTF form in UTC, as WQL literals want it."""
     if value.tzinfo is None:
         raise ValueError("a time without a zone is ambiguous")
-    return value.astimezone(datetime.timezone.utc).strftime("%Y%m%d%H%M%S.%f+000")
+    moment_utc = value.astimezone(datetime.timezone.utc)
+    # strftime leaves a year before 1000 without its zeros on Linux.
+    return f"{moment_utc.year:04d}" + moment_utc.strftime("%m%d%H%M%S.%f+000")
 
 
 def decode_reference(element: ET.Element) -> Reference:
