@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import yaml
+from ansible import constants as C
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
 from .errors import FieldnotesError
@@ -69,13 +72,14 @@ class FieldnotesAction(ActionBase):
             settings = self._settings(variables)
         except FieldnotesError as error:
             return {"failed": True, "changed": False, "msg": str(error)}
-        with Session(settings) as session:
+        with contextlib.ExitStack() as sessions:
             host = Host(
                 name=str(variables.get("inventory_hostname", settings.host)),
-                session=session,
+                session=sessions.enter_context(Session(settings)),
                 clock=self.clock,
                 tell=self._tell(variables),
                 controller=socket.gethostname(),
+                open_peer=self._peers(variables, sessions),
             )
             outcome = self._outcome(arguments, host)
         hidden = [str(arguments[name]) for name in self.secrets if arguments.get(name)]
@@ -104,16 +108,53 @@ class FieldnotesAction(ActionBase):
                 "become is not possible: WS-Management requests run as the account of the connection. Connect as the "
                 "account that may do this; for access to a third machine use CredSSP or Kerberos delegation"
             )
-        plugin = str(getattr(self._connection, "ansible_name", "") or self._connection.transport).rpartition(".")[2]
+        return self._settings_of(self._connection, variables)
+
+    def _settings_of(self, connection: Any, variables: Mapping[str, Any]) -> Settings:
+        plugin = str(getattr(connection, "ansible_name", "") or connection.transport).rpartition(".")[2]
         if plugin == "psrp":
-            return from_psrp(self._connection.get_option)
+            return from_psrp(connection.get_option)
         if plugin == "winrm":
             prefix = "ansible_winrm_"
-            extras = {n.removeprefix(prefix): self._plain(v) for n, v in variables.items() if n.startswith(prefix)}
-            return from_winrm(self._connection.get_option, extras)
+            extras = {n.removeprefix(prefix): self._plain(variables[n]) for n in variables if n.startswith(prefix)}
+            return from_winrm(connection.get_option, extras)
         raise UnsupportedConnection(
             f"the connection {plugin} cannot carry WS-Management: set ansible_connection to psrp or winrm"
         )
+
+    def _peers(self, variables: Mapping[str, Any], sessions: contextlib.ExitStack) -> Callable[[str], Host]:
+        """Opens other hosts of the inventory, each once; their sessions end with the task."""
+        opened: dict[str, Host] = {}
+
+        def open_peer(name: str) -> Host:
+            if name not in opened:
+                peers = variables.get("hostvars") or {}
+                if name not in peers:
+                    raise UnsupportedConnection(f"the inventory has no host {name}")
+                settings = self._peer_settings(name, peers[name])
+                opened[name] = Host(
+                    name=name,
+                    session=sessions.enter_context(Session(settings)),
+                    clock=self.clock,
+                    tell=self._tell({"inventory_hostname": name}),
+                    controller=socket.gethostname(),
+                )
+            return opened[name]
+
+        return open_peer
+
+    def _peer_settings(self, name: str, variables: Mapping[str, Any]) -> Settings:
+        """Settings from another host's own variables, as Ansible would connect to it with ``delegate_to``."""
+        plugin = str(self._plain(variables.get("ansible_connection", "ssh")))
+        connection = connection_loader.get(plugin, self._play_context)
+        if connection is None:
+            raise UnsupportedConnection(f"there is no connection plugin {plugin}, which the inventory names for {name}")
+        known = [*C.config.get_plugin_vars("connection", connection._load_name), "inventory_hostname"]
+        options = {word: self._plain(variables[word]) for word in known if word in variables}
+        # A host that the inventory knows by its address alone has no other.
+        options.setdefault("inventory_hostname", name)
+        connection.set_options(var_options=options)
+        return self._settings_of(connection, variables)
 
     def _plain(self, value: Any) -> Any:
         return self._templar.template(value)

@@ -14,12 +14,31 @@ class FieldnotesError(Exception):
 class Refusal(FieldnotesError):
     """Bad input or an unmet precondition, found before the first change.
 
-    code: the number of the refusal on the procedure's page, e.g. ``R6``.
+    code: the number of the refusal on the procedure's page, e.g. ``R6``; remedy: what to do, where the message does not
+    say it yet; step: the step of the page that found it.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, remedy: str = "", step: str = "") -> None:
+        super().__init__(f"{message} {remedy}".rstrip())
         self.code = code
+        self.remedy = remedy
+        self.step = step
+
+
+class Failure(FieldnotesError):
+    """A step failed in a way that the procedure's page names.
+
+    code: as on the page, e.g. ``E_VERIFY``; remedy: what to do.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".rstrip())
+        self.code = code
+        self.remedy = remedy
+
+
+class Halt(Failure):
+    """The run stops here on purpose: nothing is taken back, and the journal lets the next run go on."""
 
 
 class ConnectionTrouble(FieldnotesError):

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import ConnectionTrouble, FieldnotesError, Refusal, VerificationFailed
+from .errors import ConnectionLost, ConnectionTrouble, Failure, FieldnotesError, Halt, Refusal, VerificationFailed
 from .journal import Journal
 from .procedures.base import Host, Inquiry, P, Plan, Procedure, S, Step
 
@@ -41,6 +41,10 @@ class Outcome:
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     shown: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+
+
+def _is_done(record: StepRecord) -> bool:
+    return record.status in (DONE, SKIPPED)
 
 
 def _record(step: Step) -> StepRecord:
@@ -106,6 +110,13 @@ def _fail(outcome: Outcome, error: FieldnotesError) -> None:
     outcome.unreachable = isinstance(error, ConnectionTrouble)
     if isinstance(error, Refusal):
         outcome.values["refusal"] = error.code
+        if error.remedy:
+            outcome.values["failure"] = {
+                "code": error.code,
+                "step": error.step,
+                "state_left": "nothing was changed",
+                "remedy": error.remedy,
+            }
 
 
 class _Run:
@@ -117,11 +128,14 @@ class _Run:
         self._journal = journal
         self._outcome = outcome
         self._records: list[StepRecord] = []
+        self._codes: list[str] = []
+        self._at = ""
         self._done: list[tuple[Step, StepRecord]] = []
 
     def apply(self, parameters: Any, before: Any, plan: Plan) -> None:
         """Steps, verification, end of the journal; on failure the way back."""
         self._records = [_record(step) for step in plan.steps]
+        self._codes = [step.code for step in plan.steps if step.code]
         try:
             self._begin_journal(plan)
             for step, record in zip(plan.steps, self._records, strict=True):
@@ -129,10 +143,15 @@ class _Run:
             self._verify(parameters, before, plan)
         except FieldnotesError as error:
             self._outcome.values["steps"] = self._shown_steps()
-            raise self._gone_back(error, plan) from error
+            final = self._gone_back(error, plan)
+            if plan.way_back is not None:
+                self._outcome.values.update(plan.answer())
+            raise final from error
         self._outcome.values["steps"] = self._shown_steps()
         self._outcome.values.update(plan.answer())
         self._outcome.changed = plan.changes
+        if plan.keeps_journal:
+            return
         if plan.keep is not None:
             if self._changed_keep(plan.keep):
                 self._journal.replace(plan.keep)
@@ -157,9 +176,12 @@ class _Run:
 
     def _journalled_steps(self) -> dict[str, Any]:
         # Steps that an interrupted run has done stay in the list, so that whoever finishes can take them back.
+        if self._codes:
+            done = [code for code, record in zip(self._codes, self._records, strict=False) if _is_done(record)]
+            return {"plan": self._codes, "done": done}
         earlier = (self._journal.entry or {}).get("steps", ())
         status = {step["name"]: step["status"] for step in earlier}
-        status.update((r.name, "done" if r.status in (DONE, SKIPPED) else "todo") for r in self._records)
+        status.update((r.name, "done" if _is_done(r) else "todo") for r in self._records)
         return {"steps": [{"name": name, "status": value} for name, value in status.items()]}
 
     def _shown_steps(self) -> list[dict[str, Any]]:
@@ -171,6 +193,9 @@ class _Run:
             return
         start = self._host.clock.monotonic()
         self._host.tell(step.name)
+        if step.code:
+            self._at = step.code
+            self._journal.update(step=step.code)
         try:
             step.do()
         except FieldnotesError:
@@ -195,6 +220,15 @@ class _Run:
     def _gone_back(self, error: FieldnotesError, plan: Plan) -> FieldnotesError:
         """Undoes what was done, where it may be undone; the error to raise, with what became of it."""
         self._outcome.changed = any(s.changes and r.status == DONE for s, r in self._done)
+        if self._codes:
+            self._outcome.values["failure"] = {
+                "code": error.code if isinstance(error, Failure) else type(error).__name__,
+                "step": self._at,
+                "state_left": f"the journal is open in {self._journal.place}",
+                "remedy": (error.remedy if isinstance(error, Failure) else "") or "run the task again",
+            }
+        if plan.way_back is not None:
+            return error if isinstance(error, Halt) else self._taken_back(error, plan.way_back(error))
         if isinstance(error, ConnectionTrouble):
             # Nobody can undo anything now; the journal, where there is one, lets the next run finish or take back.
             return error
@@ -219,3 +253,28 @@ class _Run:
         self._outcome.values["steps"] = self._shown_steps()
         self._outcome.changed = any(s.changes and r.status == DONE for s, r in self._done)
         return error
+
+    def _taken_back(self, error: FieldnotesError, steps: Sequence[Step]) -> FieldnotesError:
+        """Goes a procedure's own way back; the error to raise, with what became of it."""
+        if not steps:
+            return error
+        if isinstance(error, ConnectionTrouble):
+            # What the last request did is unknown: every step back looks before it acts.
+            self._host.session.reconnect()
+        taken = list(self._done)
+        try:
+            for step in steps:
+                record = _record(step)
+                self._records.append(record)
+                self._take(step, record)
+        except FieldnotesError as second:
+            self._outcome.values["steps"] = self._shown_steps()
+            text = f"{error}. Going back failed as well: {second}. Run the task with state=rolled_back"
+            # Where the host cannot be reached now, the journal lets the next run finish or go back.
+            return ConnectionLost(text) if isinstance(second, ConnectionTrouble) else FieldnotesError(text)
+        for _, record in taken:
+            record.status = UNDONE if record.status == DONE else record.status
+        self._outcome.values["steps"] = self._shown_steps()
+        self._outcome.values["failure"]["state_left"] = "rolled back"
+        self._outcome.changed = False
+        return FieldnotesError(str(error)) if isinstance(error, ConnectionTrouble) else error

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import StepTimeout
+from ..errors import FieldnotesError, StepTimeout
 from ..journal import Entry, Journal, RegistryStore, journal_key
+from ..windows import registry
 from ..wsman.cim import Cim
 from ..wsman.cmdlets import Cmdlets
 from ..wsman.process import Processes
@@ -51,6 +52,7 @@ class Host:
     tell: Callable[[str], None] = field(default=lambda _line: None)
     controller: str = ""
     open_peer: Callable[[str], Host] | None = None
+    _journals: dict[registry.Key, Journal] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def cim(self) -> Cim:
@@ -68,8 +70,11 @@ class Host:
         return self.session.processes
 
     def journal(self, module: str, object_id: str = "") -> Journal:
-        """The journal of a module in this host's registry."""
-        return Journal(RegistryStore(self, journal_key(module, object_id)), self.clock.now, self.controller)
+        """The journal of a module in this host's registry, the same object each time, so that steps can add to it."""
+        key = journal_key(module, object_id)
+        if key not in self._journals:
+            self._journals[key] = Journal(RegistryStore(self, key), self.clock.now, self.controller)
+        return self._journals[key]
 
     def wait(
         self,
@@ -108,7 +113,9 @@ class Step:
     undo: takes it back, None where nothing is to be taken back;
     changes: False for a step that only waits;
     skip: an interrupted run has done it already; it is shown and can be undone, but not done again;
-    final: after its effect nothing is undone any more (the point of no return).
+    final: after its effect nothing is undone any more (the point of no return);
+    code: short name of the step on the procedure's page; the journal then holds ``plan`` and ``done``, lists of codes,
+    and ``step``, written before the step acts.
     """
 
     name: str
@@ -117,6 +124,7 @@ class Step:
     changes: bool = True
     skip: bool = False
     final: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,8 +137,12 @@ class Plan:
     keep: content that stays in the journal after verification (until a restart, say);
     reboot_required: whether the goal takes effect only after a restart;
     extra: further result keys;
-    answer: result keys that only the steps can know, asked for when all of them are done;
-    proved: the steps themselves have made sure of the goal, so nothing is observed again.
+    answer: result keys that only the steps can know, asked for when all of them are done, and with a way back also when
+    one failed;
+    proved: the steps themselves have made sure of the goal, so nothing is observed again;
+    keeps_journal: the steps themselves end the journal, or leave it for a later task;
+    way_back: what brings the host back after a failure, instead of each step's undo; no step where nothing may be taken
+    back any more.
     """
 
     steps: tuple[Step, ...]
@@ -143,6 +155,8 @@ class Plan:
     extra: Mapping[str, Any] = field(default_factory=dict)
     answer: Callable[[], Mapping[str, Any]] = field(default=dict)
     proved: bool = False
+    keeps_journal: bool = False
+    way_back: Callable[[FieldnotesError], Sequence[Step]] | None = None
 
     @property
     def changes(self) -> bool:
