@@ -76,7 +76,10 @@ class World:
         return run_task(
             module,
             arguments,
-            self.variables(host) if variables is None else variables,
+            {
+                "hostvars": {name: self.variables(name) for name in self.fleet.hosts},
+                **(self.variables(host) if variables is None else variables),
+            },
             check=check,
             diff=diff,
             become=become,
