@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import log, schema, soap, values, wql
+from . import class_schema, log, schema, soap, values, wql
 from .host import Host
 from .providers import Embedded, Instance, Reference, Shape, Wbem, providers
 from .providers import Fault as ProviderRefusal
@@ -102,6 +102,8 @@ def note(request: Request, notes: log.Notes) -> None:
     parsed = values.parse_uri(request.resource_uri, _cim_namespace(request))
     if parsed is not None:
         notes.namespace, notes.resource = parsed
+    if (asked := class_schema.named(request)) is not None:
+        notes.namespace, notes.resource = asked[0], f"declaration of {asked[1]}"
     content = request.content
     if request.action.startswith((TRANSFER, ENUMERATION)):
         notes.action = verb
@@ -121,7 +123,7 @@ def note(request: Request, notes: log.Notes) -> None:
 @functools.lru_cache(maxsize=4096)
 def _shaped(namespace: str, name: str, build: int, shape: Shape) -> Class | None:
     found = schema.load().find(build, namespace, name)
-    return None if found is None else found.at(build, shape.present, shape.absent, shape.writable)
+    return None if found is None else found.at(build, shape.present, shape.absent, shape.writable, shape.keys)
 
 
 def _class(host: Host, namespace: str, name: str) -> Class | None:
@@ -247,7 +249,20 @@ def _represent(target: Target, instance: Instance) -> ET.Element:
     return target.codec.instance(target.cls, instance)
 
 
+def _declaration(host: Host, request: Request, namespace: str, name: str) -> Reply:
+    """The declaration of a class, as GetClass has it."""
+    if host.build < class_schema.FIRST_BUILD or host.switches["wire.class_schema"] == "absent":
+        raise Fault(0x8033803B, "a:DestinationUnreachable", detail="InvalidResourceURI")
+    _check_namespace(host, namespace)
+    cls = _class(host, namespace, name)
+    if cls is None:
+        raise WmiFault(Wbem.NOT_FOUND, operation="GetObject", parameter=name)
+    return Reply(TRANSFER + "GetResponse", class_schema.declaration(cls, host.build, request.options))
+
+
 def _get(host: Host, request: Request) -> Reply:
+    if (asked := class_schema.named(request)) is not None:
+        return _declaration(host, request, *asked)
     target = _target(host, request)
     instance, _ = _find(target, request.selectors)
     fragment = _fragment(target, request)

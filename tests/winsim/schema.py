@@ -151,10 +151,15 @@ class Class:
         present: frozenset[str] = frozenset(),
         absent: frozenset[str] = frozenset(),
         writable: frozenset[str] = frozenset(),
+        keys: frozenset[str] = frozenset(),
     ) -> Class:
         """The class as a host of that build shows it, properties in Windows' order (by name, ignoring case)."""
         kept = [
-            replace(each, writable_since=0) if each.name in writable else each
+            replace(
+                each,
+                writable_since=0 if each.name in writable else each.writable_since,
+                key=each.key or each.name in keys,
+            )
             for each in self.properties
             if each.name not in absent and (each.on(build) or each.name in present)
         ]

@@ -142,12 +142,14 @@ class Shape:
     """How a class differs on this host from the schema for its build.
 
     `present` and `absent` add or take properties (names of the schema) that the build rule would take or leave; a Put
-    of a `writable` property reaches the provider although the schema says Read.
+    of a `writable` property reaches the provider although the schema says Read. `keys` are what the references of the
+    instances hold where no page says what the keys of the class are.
     """
 
     present: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
     writable: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .. import cmdlets
@@ -187,17 +187,15 @@ def _selected(parameters: Mapping[str, Any], item: Any) -> Iterator[Any]:
             )
             return
         value = objects.properties(item)[name.lower()]
-        yield from value if isinstance(value, list) else [value]
+        # With -Property as well, what is expanded gets those properties of the whole as notes.
+        notes = {} if "Property" not in parameters else _chosen(parameters, own)
+        for each in value if isinstance(value, list) else [value]:
+            yield replace(each, notes={**each.notes, **notes}) if notes and isinstance(each, PSObject) else each
         return
     if "Property" not in parameters:
         yield item
         return
-    notes: dict[str, Any] = {}
-    for wanted in (str(name) for name in parameters["Property"]):
-        found = [name for name in own if fnmatch.fnmatchcase(name.lower(), wanted.lower())]
-        if not found and not any(character in wanted for character in "*?["):
-            notes[wanted] = None
-        notes.update({name: own[name] for name in found})
+    notes = _chosen(parameters, own)
     excluded = [str(name).lower() for name in parameters.get("ExcludeProperty", [])]
     kept = {
         name: value
@@ -206,6 +204,16 @@ def _selected(parameters: Mapping[str, Any], item: Any) -> Iterator[Any]:
     }
     first = next(iter(objects.type_names(item)), "System.String" if isinstance(item, str) else "System.Object")
     yield PSObject((f"Selected.{first}", objects.CUSTOM_OBJECT), notes=kept)
+
+
+def _chosen(parameters: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    notes: dict[str, Any] = {}
+    for wanted in (str(name) for name in parameters["Property"]):
+        found = [name for name in own if fnmatch.fnmatchcase(name.lower(), wanted.lower())]
+        if not found and not any(character in wanted for character in "*?["):
+            notes[wanted] = None
+        notes.update({name: own[name] for name in found})
+    return notes
 
 
 def foreach_object(runspace: Runspace, parameters: Mapping[str, Any], items: Iterator[Any]) -> Iterator[Any]:
