@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,25 +137,30 @@ class _Run:
         """Steps, verification, end of the journal; on failure the way back."""
         self._records = [_record(step) for step in plan.steps]
         self._codes = [step.code for step in plan.steps if step.code]
+        plan.findings.note = self._journal.update
         try:
             self._begin_journal(plan)
-            for step, record in zip(plan.steps, self._records, strict=True):
-                self._take(step, record)
+            self._take_all(plan.steps)
             self._verify(parameters, before, plan)
         except FieldnotesError as error:
             self._outcome.values["steps"] = self._shown_steps()
+            self._outcome.warnings.extend(plan.findings.warnings)
             final = self._gone_back(error, plan)
+            if self._stays():
+                self._outcome.after = self._seen_again(parameters)
             if plan.way_back is not None:
                 self._outcome.values.update(plan.answer())
             raise final from error
         self._outcome.values["steps"] = self._shown_steps()
         self._outcome.values.update(plan.answer())
-        self._outcome.changed = plan.changes
+        self._outcome.warnings.extend(plan.findings.warnings)
+        self._outcome.changed = self._changed()
         if plan.keeps_journal:
             return
-        if plan.keep is not None:
-            if self._changed_keep(plan.keep):
-                self._journal.replace(plan.keep)
+        keep = plan.keep if plan.findings.keep is None else plan.findings.keep
+        if keep is not None:
+            if self._changed_keep(keep):
+                self._journal.replace(keep)
         elif self._journal.entry is not None:
             self._journal.remove()
 
@@ -187,25 +193,56 @@ class _Run:
     def _shown_steps(self) -> list[dict[str, Any]]:
         return [record.as_dict() for record in self._records]
 
-    def _take(self, step: Step, record: StepRecord) -> None:
+    def _changed(self) -> bool:
+        return any(step.changes and record.status == DONE for step, record in self._done)
+
+    def _take_all(self, steps: Sequence[Step]) -> None:
+        left = deque(zip(steps, self._records, strict=True))
+        while left:
+            step, record = left.popleft()
+            instead = self._take(step, record)
+            if instead is None:
+                continue
+            records = [_record(each) for each in instead]
+            position = next(n for n, each in enumerate(self._records) if each is record)
+            self._records[position : position + 1] = records
+            left.extendleft(reversed(list(zip(instead, records, strict=True))))
+
+    def _take(self, step: Step, record: StepRecord) -> Sequence[Step] | None:
+        """None, or the steps to take instead."""
         if step.skip:
             self._done.append((step, record))
-            return
+            return None
         start = self._host.clock.monotonic()
         self._host.tell(step.name)
         if step.code:
             self._at = step.code
             self._journal.update(step=step.code)
         try:
-            step.do()
+            instead = step.do()
         except FieldnotesError:
             record.status = FAILED
             raise
         finally:
             record.seconds = self._host.clock.monotonic() - start
+        if instead is not None:
+            return instead
         record.status = DONE
         self._done.append((step, record))
         self._journal.update(**self._journalled_steps())
+        return None
+
+    def _stays(self) -> list[str]:
+        return [step.stays for step, record in self._done if step.stays and record.status == DONE]
+
+    def _seen_again(self, parameters: Any) -> Mapping[str, Any] | None:
+        """The report after a way back that could not take back everything; None where nobody can tell."""
+        try:
+            after = self._procedure.observe(self._host, parameters, None)
+        except FieldnotesError:
+            return None
+        report: Mapping[str, Any] = self._procedure.report(parameters, after)
+        return report
 
     def _verify(self, parameters: Any, before: Any, plan: Plan) -> None:
         if plan.proved or not plan.steps:
@@ -219,7 +256,7 @@ class _Run:
 
     def _gone_back(self, error: FieldnotesError, plan: Plan) -> FieldnotesError:
         """Undoes what was done, where it may be undone; the error to raise, with what became of it."""
-        self._outcome.changed = any(s.changes and r.status == DONE for s, r in self._done)
+        self._outcome.changed = self._changed()
         if self._codes:
             self._outcome.values["failure"] = {
                 "code": error.code if isinstance(error, Failure) else type(error).__name__,
@@ -240,7 +277,9 @@ class _Run:
                     self._host.tell(f"undoing: {step.name}")
                     step.undo()
                     record.status = UNDONE
-            if self._journal.entry is not None and plan.keep is None:
+            if plan.restore is not None:
+                self._journal.replace(plan.restore)
+            elif self._journal.entry is not None:
                 self._journal.remove()
         except FieldnotesError as second:
             self._outcome.changed = True
@@ -251,7 +290,9 @@ class _Run:
             )
         self._outcome.after = self._outcome.before
         self._outcome.values["steps"] = self._shown_steps()
-        self._outcome.changed = any(s.changes and r.status == DONE for s, r in self._done)
+        self._outcome.changed = self._changed()
+        if stays := self._stays():
+            return FieldnotesError(f"{error}. {'; '.join(stays)}")
         return error
 
     def _taken_back(self, error: FieldnotesError, steps: Sequence[Step]) -> FieldnotesError:

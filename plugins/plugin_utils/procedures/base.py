@@ -109,22 +109,38 @@ def _after_comma(text: str) -> str:
 class Step:
     """One thing that a run does.
 
-    name: the sentence the user reads; do: does it and makes sure that it happened, else raises;
+    name: the sentence the user reads; do: does it and makes sure that it happened, else raises; where the doing shows
+    that other steps are needed instead, or none, it returns those, and they are taken and shown in its place;
     undo: takes it back, None where nothing is to be taken back;
     changes: False for a step that only waits;
     skip: an interrupted run has done it already; it is shown and can be undone, but not done again;
     final: after its effect nothing is undone any more (the point of no return);
+    stays: what the message says when the steps after this one, which cannot be undone, are taken back;
     code: short name of the step on the procedure's page; the journal then holds ``plan`` and ``done``, lists of codes,
     and ``step``, written before the step acts.
     """
 
     name: str
-    do: Callable[[], None]
-    undo: Callable[[], None] | None = None
+    do: Callable[[], Sequence[Step] | None]
+    undo: Callable[[], object] | None = None
     changes: bool = True
     skip: bool = False
     final: bool = False
+    stays: str = ""
     code: str = ""
+
+
+@dataclass
+class Findings:
+    """What the steps find out while they run.
+
+    warnings: for the result; keep: content that stays in the journal after verification, where only the steps can tell;
+    note: writes keys into the journal of the run.
+    """
+
+    warnings: list[str] = field(default_factory=list)
+    keep: Entry | None = None
+    note: Callable[..., None] = field(default=lambda **_keys: None)
 
 
 @dataclass(frozen=True)
@@ -135,12 +151,14 @@ class Plan:
     journal: content to write before the first step, None where one atomic step needs no journal;
     stale: the journal that was found belongs to something else and goes first;
     keep: content that stays in the journal after verification (until a restart, say);
+    restore: content that the journal gets back after the steps of a failed run were undone; without it, it is removed;
     reboot_required: whether the goal takes effect only after a restart;
     extra: further result keys;
     answer: result keys that only the steps can know, asked for when all of them are done, and with a way back also when
     one failed;
     proved: the steps themselves have made sure of the goal, so nothing is observed again;
     keeps_journal: the steps themselves end the journal, or leave it for a later task;
+    findings: filled by the steps;
     way_back: what brings the host back after a failure, instead of each step's undo; no step where nothing may be taken
     back any more.
     """
@@ -151,11 +169,13 @@ class Plan:
     journal: Entry | None = None
     stale: bool = False
     keep: Entry | None = None
+    restore: Entry | None = None
     reboot_required: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     answer: Callable[[], Mapping[str, Any]] = field(default=dict)
     proved: bool = False
     keeps_journal: bool = False
+    findings: Findings = field(default_factory=Findings)
     way_back: Callable[[FieldnotesError], Sequence[Step]] | None = None
 
     @property
