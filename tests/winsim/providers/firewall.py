@@ -66,7 +66,7 @@ def build(host: Host, data: Any, path: str) -> FirewallState:
     state = FirewallState()
     german = host.language == "de-DE"
     service = "Schlüsselverwaltungsdienst" if german else "Key Management Service"
-    # The rule that comes with Windows, off on a fresh one (learn.microsoft.com/windows-server/get-started/kms-create-host).
+    # It comes with Windows, off on a fresh one: learn.microsoft.com/windows-server/get-started/kms-create-host
     program = "%SystemRoot%\\system32\\sppsvc.exe"
     state.rules["sppsvc-in-tcp"] = Rule(
         "SPPSVC-In-TCP", f"{service} (TCP{'-eingehend' if german else '-In'})", enabled=False,
@@ -154,8 +154,7 @@ def _not_found(name: str, cmdlet: str) -> ErrorRecord:
         f"No MSFT_NetFirewallRule objects found with property 'InstanceID' equal to '{name}'.",
         f"CmdletizationQuery_NotFound_InstanceID,{cmdlet}",
         category=OBJECT_NOT_FOUND,
-        exception=("Microsoft.PowerShell.Cmdletization.CimJobException", "System.Management.Automation.RuntimeException",
-                   "System.Exception"),
+        exception=("Microsoft.PowerShell.Cmdletization.CimJobException", "System.Exception"),
         target_name=name,
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from winsim.fleet import boolean, integer, mapping, number, refuse, sequence, text
 from winsim.host import Host
@@ -29,7 +29,7 @@ from winsim.switches import declare
 from . import Instance, Provider, Reference
 from .eventlog import record
 
-__all__ = ["Service", "ServicesState", "contributes", "crash", "running"]
+__all__ = ["Service", "ServicesState", "contributes", "crash", "running", "when_started"]
 
 services = Provider("services")
 
@@ -134,6 +134,20 @@ def contributes(function: Contribution) -> Contribution:
     """(host) -> services that a subsystem brings along."""
     _contributions.append(function)
     return function
+
+
+_when_started: dict[str, Callable[[Host], None]] = {}
+Started = TypeVar("Started", bound=Callable[[Host], None])
+
+
+def when_started(name: str) -> Callable[[Started], Started]:
+    """(host): what a subsystem does each time its service has started."""
+
+    def decorate(function: Started) -> Started:
+        _when_started[name.lower()] = function
+        return function
+
+    return decorate
 
 
 def display_name(host: Host, english: str, german: str) -> str:
@@ -301,6 +315,8 @@ def _started(host: Host, service: Service) -> None:
     service.state, service.due = "Running", None
     if service.name.lower() == "winrm":
         host.listening = True
+    if service.name.lower() in _when_started:
+        _when_started[service.name.lower()](host)
 
 
 def _stopped(host: Host, service: Service, exit_code: int) -> None:
