@@ -1,35 +1,48 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Network adapters (root/cimv2). In the fleet file, per host:
+"""Network adapters (root/cimv2; root/StandardCimv2 since Windows Server 2012). In the fleet file, per host:
 
     adapters:
       NLB: {addresses: [10.0.0.11, 10.0.0.10], mac: 00-15-5D-00-01-02}
+      Lab: {addresses: [10.0.1.11, "fd00::11"], ipv6: false}      # IPv6 is unchecked in the adapter's properties
+      isatap: {addresses: ["fe80::5efe:a00:b"], tunnel: true}     # one of Windows' own, which is hidden
 
-Without it a host has one adapter, `Ethernet`, with the addresses of the host. GUID and hardware address follow from the
-names of host and adapter where they are not given.
+An adapter that has addresses has a link-local IPv6 address too, as long as IPv6 is on. Without the section a host has
+one adapter, `Ethernet`, with the addresses of the host. GUID and hardware address follow from the names of host and
+adapter where they are not given.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from winsim.fleet import mapping, sequence, text
+from winsim.fleet import boolean, mapping, sequence, text
 from winsim.host import Host
 from winsim.trouble import troubles_of
 
 from . import Instance, Provider
+from .tcpip6 import has_native
 
-__all__ = ["Adapter", "Adapters", "reset"]
+__all__ = ["Adapter", "Adapters", "addresses_of", "reset"]
 
 adapters = Provider("adapters")
 
 NAMESPACE = "root/cimv2"
+STANDARD = "root/StandardCimv2"
 CONNECTED = 2
+IPV6 = "ms_tcpip6"
+COMPONENTS = {
+    "ms_msclient": "Client for Microsoft Networks",
+    "ms_tcpip": "Internet Protocol Version 4 (TCP/IPv4)",
+    IPV6: "Internet Protocol Version 6 (TCP/IPv6)",
+}
+NEVER_AGAIN = timedelta(days=365)
 
 
 @dataclass
@@ -43,6 +56,17 @@ class Adapter:
     index: int
     description: str
     addresses: list[str] = field(default_factory=list)
+    ipv6: bool = True
+    tunnel: bool = False
+
+    @property
+    def link_local(self) -> str:
+        """fe80:: with the EUI-64 of the hardware address (RFC 4291, appendix A)."""
+        octets = [int(part, 16) for part in self.permanent.split("-")]
+        octets[0] ^= 2
+        words = [*octets[:3], 0xFF, 0xFE, *octets[3:]]
+        host = ":".join(f"{words[each] << 8 | words[each + 1]:x}" for each in range(0, 8, 2))
+        return str(ipaddress.IPv6Address(f"fe80::{host}"))
 
 
 @dataclass
@@ -69,7 +93,7 @@ def build(host: Host, data: Any, path: str) -> Adapters:
 
 
 def _adapter(host: Host, name: str, index: int, data: Any, path: str) -> Adapter:
-    given = mapping(data, path, {"addresses", "mac", "guid", "description"})
+    given = mapping(data, path, {"addresses", "mac", "guid", "description", "ipv6", "tunnel"})
     seed = hashlib.sha256(f"{host.name}/{name}".lower().encode()).digest()
     mac = text(given.get("mac", "-".join(f"{byte:02X}" for byte in b"\x00\x15\x5d" + seed[:3])), f"{path}.mac").upper()
     guid = text(given.get("guid", f"{{{uuid.UUID(bytes=seed[:16], version=4)}}}"), f"{path}.guid").upper()
@@ -77,7 +101,19 @@ def _adapter(host: Host, name: str, index: int, data: Any, path: str) -> Adapter
         text(address, f"{path}.addresses") for address in sequence(given.get("addresses"), f"{path}.addresses")
     ]
     description = text(given.get("description", "Microsoft Hyper-V Network Adapter"), f"{path}.description")
-    return Adapter(name, guid, mac, mac, index, description, addresses)
+    bound, tunnel = (boolean(given.get(key, key == "ipv6"), f"{path}.{key}") for key in ("ipv6", "tunnel"))
+    return Adapter(name, guid, mac, mac, index, description, addresses, bound, tunnel)
+
+
+def addresses_of(host: Host, adapter: Adapter) -> list[str]:
+    """The addresses that the adapter has now, IPv4 first, as Windows lists them."""
+    ipv4 = [address for address in adapter.addresses if ":" not in address]
+    ipv6 = [address for address in adapter.addresses if ":" in address]
+    if adapter.tunnel:
+        return ipv6
+    if not adapter.addresses or not adapter.ipv6 or not has_native(host):
+        return ipv4
+    return [*ipv4, *([] if adapter.link_local in ipv6 else [adapter.link_local]), *ipv6]
 
 
 def reset(host: Host, adapter: Adapter, seconds: float) -> None:
@@ -110,13 +146,13 @@ def network_adapters(host: Host) -> Iterator[Instance]:
             "MACAddress": each.mac.replace("-", ":"),
             "Manufacturer": "Microsoft",
             "Name": each.description,
-            "NetConnectionID": each.name,
-            "NetConnectionStatus": CONNECTED,
+            "NetConnectionID": None if each.tunnel else each.name,
+            "NetConnectionStatus": None if each.tunnel else CONNECTED,
             "NetEnabled": True,
-            "PhysicalAdapter": True,
+            "PhysicalAdapter": not each.tunnel,
             "PowerManagementSupported": False,
             "ProductName": each.description,
-            "ServiceName": "netvsc",
+            "ServiceName": "tunnel" if each.tunnel else "netvsc",
             "Speed": 10_000_000_000,
             "SystemCreationClassName": "Win32_ComputerSystem",
             "SystemName": host.name.upper(),
@@ -127,6 +163,7 @@ def network_adapters(host: Host) -> Iterator[Instance]:
 @adapters.instances(NAMESPACE, "Win32_NetworkAdapterConfiguration")
 def configurations(host: Host) -> Iterator[Instance]:
     for each in host.state(Adapters).adapters.values():
+        addresses = addresses_of(host, each)
         yield {
             "Caption": f"[{each.index:08}] {each.description}",
             "Description": each.description,
@@ -135,10 +172,64 @@ def configurations(host: Host) -> Iterator[Instance]:
             "DNSHostName": host.name,
             "Index": each.index,
             "InterfaceIndex": each.index + 10,
-            "IPAddress": list(each.addresses) or None,
-            "IPEnabled": bool(each.addresses),
-            "IPSubnet": ["64" if ":" in address else "255.255.255.0" for address in each.addresses] or None,
+            "IPAddress": addresses or None,
+            "IPEnabled": bool(addresses),
+            "IPSubnet": ["64" if ":" in address else "255.255.255.0" for address in addresses] or None,
             "MACAddress": each.mac.replace("-", ":"),
-            "ServiceName": "netvsc",
+            "ServiceName": "tunnel" if each.tunnel else "netvsc",
             "SettingID": each.guid,
         }
+
+
+# root/StandardCimv2
+
+
+@adapters.instances(STANDARD, "MSFT_NetAdapter")
+def net_adapters(host: Host) -> Iterator[Instance]:
+    for each in host.state(Adapters).adapters.values():
+        yield {
+            "CreationClassName": "MSFT_NetAdapter",
+            "DeviceID": each.guid,
+            "Hidden": each.tunnel,
+            "InterfaceDescription": each.description,
+            "InterfaceGuid": each.guid,
+            "InterfaceIndex": each.index + 10,
+            "Name": each.name,
+            "PermanentAddress": each.permanent.replace("-", ""),
+            "SystemCreationClassName": "CIM_NetworkPort",
+            "SystemName": host.fqdn,
+        }
+
+
+@adapters.instances(STANDARD, "MSFT_NetAdapterBindingSettingData")
+def bindings(host: Host) -> Iterator[Instance]:
+    for each in host.state(Adapters).adapters.values():
+        for component, shown in COMPONENTS.items():
+            yield {
+                "ComponentID": component,
+                "DisplayName": shown,
+                "ElementName": shown,
+                "Enabled": each.ipv6 if component == IPV6 else True,
+                "InstanceID": f"{each.guid}::{component}",
+                "InterfaceDescription": each.description,
+                "Name": each.name,
+                "SystemName": host.fqdn,
+            }
+
+
+def _switching(method: str, enabled: bool) -> None:
+    @adapters.method(STANDARD, "MSFT_NetAdapterBindingSettingData", method)
+    def switch(host: Host, instance: Instance | None, inputs: Instance) -> Instance:
+        assert instance is not None
+        adapter = host.state(Adapters).get(instance["Name"])
+        if adapter is not None and instance["ComponentID"] == IPV6:
+            adapter.ipv6 = enabled
+            if not enabled and host.winrm.listen in adapter.addresses and ":" in host.winrm.listen:
+                # Who talks over one of the addresses that are gone has lost the connection before the answer.
+                host.drop_connections()
+                troubles_of(host).dark_until = host.now() + NEVER_AGAIN
+        return {"ReturnValue": 0, "cmdletOutput": None}
+
+
+_switching("Enable", True)
+_switching("Disable", False)

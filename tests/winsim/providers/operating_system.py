@@ -8,7 +8,7 @@ Sections of a host:
     pagefiles: {'C:\\pagefile.sys': 20 GiB}                  # {} for none; default a system-managed one
     updates: [KB5034127, {id: KB5034439, installed_on: 1/20/2026}]
     volumes: {'C:': {size: 127 GiB, free: 90 GiB, label: System}, '\\\\?\\Volume{...}\\': {size: 500 MiB}}
-    files: {'C:\\x\\y.exe': {size: 4096, version: 1.0.0.0}, 'C:\\x\\z.txt': null}
+    files: {'C:\\x\\y.exe': {size: 4096, version: 1.0.0.0}, 'C:\\x\\z.txt': {text: "a\\r\\n"}, 'C:\\x\\w.txt': null}
 
 What can run as a process on the host is a file in the system directory by itself.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 import ntpath
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,17 @@ from . import Instance, Provider, providers
 from .eventlog import BUGCHECK_CODE, BUGCHECK_SOURCE, record
 from .registry import RegistryState, contributes, expand
 
-__all__ = ["File", "Files", "Pagefiles", "SystemState", "Updates", "Volume", "Volumes", "bugcheck"]
+__all__ = [
+    "File",
+    "Files",
+    "Pagefiles",
+    "SystemState",
+    "Updates",
+    "Volume",
+    "Volumes",
+    "bugcheck",
+    "contributes_files",
+]
 
 operating_system = Provider("operating_system")
 
@@ -96,17 +106,26 @@ class Volumes:
 
 @dataclass
 class File:
+    """A file; `data` None is what nobody reads. `access`: `full`, `read_only` (to writers without Force), `denied`."""
+
     path: str
     size: int = 0
     version: str | None = None
     modified: datetime | None = None
+    data: bytes | None = None
+    access: str = "full"
+
+    def __post_init__(self) -> None:
+        if self.data is not None:
+            self.size = len(self.data)
 
 
 @dataclass
 class Files:
-    """Files by lower-case path."""
+    """Files, and folders that may be empty, by lower-case path."""
 
     files: dict[str, File] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
 
     def add(self, file: File) -> None:
         self.files[file.path.lower()] = file
@@ -173,22 +192,48 @@ def _volume(host: Host, name: str, data: Any, path: str) -> Volume:
     )
 
 
+FilesContribution = Callable[[Host], Iterable[File]]
+_contributions: list[FilesContribution] = []
+
+
+def contributes_files(function: FilesContribution) -> FilesContribution:
+    """(host) -> files that a subsystem brings along."""
+    _contributions.append(function)
+    return function
+
+
 @operating_system.section("files", Files)
 def build_files(host: Host, data: Any, path: str) -> Files:
     files = Files()
+    for contribution in _contributions:
+        for file in contribution(host):
+            files.add(file)
     for name in ("cmd.exe", "ntoskrnl.exe", "drivers\\ntfs.sys"):
         files.add(File(f"{host.system_directory}\\{name}", 65536, f"{host.version}.1"))
     for name, item in mapping(data, path).items():
-        given = mapping(item, f"{path}.{name}", {"size", "version", "modified"})
+        given = mapping(item, f"{path}.{name}", {"size", "version", "modified", "text", "hex", "access"})
         files.add(
             File(
                 name,
                 size(given.get("size", 0), f"{path}.{name}.size"),
                 None if given.get("version") is None else str(given["version"]),
                 instant(given["modified"], f"{path}.{name}.modified") if "modified" in given else None,
+                _content(given, f"{path}.{name}"),
+                text(given.get("access", "full"), f"{path}.{name}.access", ("full", "read_only", "denied")),
             )
         )
     return files
+
+
+def _content(given: Mapping[str, Any], path: str) -> bytes | None:
+    if "text" in given:
+        return text(given["text"], f"{path}.text").encode("utf-8")
+    if "hex" not in given:
+        return None
+    try:
+        return bytes.fromhex(text(given["hex"], f"{path}.hex"))
+    except ValueError:
+        return refuse(f"{path}.hex", "this is not hexadecimal")
 
 
 @contributes

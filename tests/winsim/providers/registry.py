@@ -53,10 +53,12 @@ declare(
     {
         "wbem": "ReturnValue is WBEM_E_TYPE_MISMATCH",
         "win32": "ReturnValue is ERROR_UNSUPPORTED_TYPE",
+        "one": "ReturnValue is 1",
     },
     open_question="what a StdRegProv getter returns for a value of another type",
     page="contract: StdRegProv methods have no documented code table",
 )
+MISMATCH = {"wbem": Wbem.TYPE_MISMATCH, "win32": ERROR_UNSUPPORTED_TYPE, "one": 1}
 
 
 class Kind(IntEnum):
@@ -351,8 +353,7 @@ def _getter(method: str, output: str, kind: Kind) -> None:
         if value is None:
             raise _RefusalError(ERROR_FILE_NOT_FOUND)
         if value.kind is not kind:
-            by_wbem = host.switches["registry.type_mismatch"] == "wbem"
-            raise _RefusalError(Wbem.TYPE_MISMATCH if by_wbem else ERROR_UNSUPPORTED_TYPE)
+            raise _RefusalError(MISMATCH[host.switches["registry.type_mismatch"]])
         if kind is Kind.EXPAND and isinstance(value.data, str):
             return {output: expand(host, value.data)}
         return {output: list(value.data) if isinstance(value.data, bytes) else value.data}
