@@ -21,6 +21,7 @@ from ansible.utils.display import Display
 from .errors import FieldnotesError
 from .procedures.base import Clock, Host, Inquiry, Procedure
 from .runner import Outcome, inform, run
+from .wsman import libraries
 from .wsman.session import Session
 from .wsman.settings import Settings, UnsupportedConnection, from_psrp, from_winrm
 
@@ -66,6 +67,12 @@ class FieldnotesAction(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result of the task."""
         super().run(tmp, task_vars)
+        if libraries.missing:
+            return {
+                "failed": True,
+                "changed": False,
+                "msg": f"the controller needs the Python library pypsrp ({libraries.missing}): pip install pypsrp",
+            }
         variables = task_vars or {}
         try:
             arguments = self._arguments()

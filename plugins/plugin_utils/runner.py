@@ -269,7 +269,7 @@ class _Run:
         if isinstance(error, ConnectionTrouble):
             # Nobody can undo anything now; the journal, where there is one, lets the next run finish or take back.
             return error
-        if any(step.final for step, _ in self._done):
+        if any(step.final for step, record in self._done):
             return error
         try:
             for step, record in reversed(self._done):
@@ -313,7 +313,7 @@ class _Run:
             text = f"{error}. Going back failed as well: {second}. Run the task with state=rolled_back"
             # Where the host cannot be reached now, the journal lets the next run finish or go back.
             return ConnectionLost(text) if isinstance(second, ConnectionTrouble) else FieldnotesError(text)
-        for _, record in taken:
+        for _step, record in taken:
             record.status = UNDONE if record.status == DONE else record.status
         self._outcome.values["steps"] = self._shown_steps()
         self._outcome.values["failure"]["state_left"] = "rolled back"

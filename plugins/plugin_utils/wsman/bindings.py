@@ -38,19 +38,28 @@ WMI = "http://schemas.microsoft.com/wbem/wsman/1/wmi"
 CONFIG = "http://schemas.microsoft.com/wbem/wsman/1/config"
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """What a declaration says of a property beside its type."""
+
+    key: bool = False
+    since: str | None = None
+    writable: bool = False
+
+
 def key() -> Any:
     """A key property: its value goes into the selectors of the instance's reference."""
-    return dataclasses.field(metadata={"key": True})
+    return _Mark(key=True)
 
 
 def writable() -> Any:
     """A property that is modified; ``Cim.modify`` takes no other."""
-    return dataclasses.field(metadata={"writable": True})
+    return _Mark(writable=True)
 
 
 def since(server: str, *, writable: bool = False) -> Any:
     """A property that older Windows lacks, read as None there. server: the first that has it, as the contract says."""
-    return dataclasses.field(default=None, metadata={"since": server, "writable": writable})
+    return _Mark(since=server, writable=writable)
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,22 @@ class Property:
 
     name: str
     type: CimType
-    key: bool
-    since: str | None
-    writable: bool
+    mark: _Mark
+
+    @property
+    def key(self) -> bool:
+        """Whether it is part of the instance's reference."""
+        return self.mark.key
+
+    @property
+    def since(self) -> str | None:
+        """The first server that has it; None where every one does."""
+        return self.mark.since
+
+    @property
+    def writable(self) -> bool:
+        """Whether it may be modified."""
+        return self.mark.writable
 
 
 @dataclass(frozen=True)
@@ -157,9 +179,7 @@ class Method:
         return {name: cim_type(annotation) for name, annotation in self.outputs.items()}
 
 
-@dataclass_transform(
-    kw_only_default=True, frozen_default=True, field_specifiers=(key, since, writable, dataclasses.field)
-)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(key, since, writable))
 class CimClass:
     """Base of every bound class; subclasses are frozen dataclasses with keyword-only fields."""
 
@@ -167,6 +187,9 @@ class CimClass:
     _reference: ClassVar[Reference | None] = None
 
     def __init_subclass__(cls, *, namespace: str, wmi: str) -> None:
+        marks = {name: mark for name, mark in vars(cls).items() if isinstance(mark, _Mark)}
+        for name in marks:
+            delattr(cls, name)
         for name in inspect.get_annotations(cls):
             # A nullable property needs no value: an answer may leave it out.
             if not hasattr(cls, name) and _nullable(cls, name):
@@ -174,13 +197,7 @@ class CimClass:
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         hints = typing.get_type_hints(cls, include_extras=True)
         properties = {
-            field.name: Property(
-                field.name,
-                cim_type(hints[field.name]),
-                bool(field.metadata.get("key")),
-                field.metadata.get("since"),
-                bool(field.metadata.get("writable")),
-            )
+            field.name: Property(field.name, cim_type(hints[field.name]), marks.get(field.name, _Mark()))
             for field in dataclasses.fields(cls)  # type: ignore[arg-type]
         }
         cls.__cim__ = Binding(cls, namespace, wmi, properties)

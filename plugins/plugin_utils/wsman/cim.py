@@ -305,7 +305,7 @@ def _append(parent: ET.Element, uri: str, name: str, value: Any, wanted: Any) ->
 def _named(wmi: str, reference: Reference | None) -> str:
     if reference is None or not reference.selectors:
         return wmi
-    return f"{wmi} {', '.join(text for _, text in reference.selectors)}"
+    return f"{wmi} {', '.join(text for name, text in reference.selectors)}"
 
 
 def _expect(body: ET.Element, name: str, attempted: str) -> ET.Element:

@@ -13,11 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from pypsrp.complex_objects import ComplexObject, GenericComplexObject, PSInvocationState
-from pypsrp.powershell import PowerShell, RunspacePool
-from pypsrp.serializer import TaggedValue
-
 from ..errors import CmdletFailed, ConnectionTrouble, FieldnotesError, MalformedAnswer
+from .libraries import (
+    ComplexObject,
+    GenericComplexObject,
+    PowerShell,
+    PSInvocationState,
+    RunspacePool,
+    TaggedValue,
+)
 from .process import Connected
 from .types import decode_moment
 
@@ -268,7 +272,7 @@ def _result(shells: Sequence[PowerShell], attempted: str, names: str, check: boo
 
 
 def _has_secret(command: Command) -> bool:
-    return any(isinstance(value, SecureText) for _, value in command.parameters)
+    return any(isinstance(value, SecureText) for name, value in command.parameters)
 
 
 def _to_wire(value: Any) -> Any:

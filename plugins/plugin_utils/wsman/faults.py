@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 
 from ..errors import WsmanFault
 from ..win_error import unsigned
-from .xml import child, children, local_name, text_of
+from .xml import child, local_name, text_of
 
 WBEM_E_NOT_FOUND = 0x80041002
 ERROR_WSMAN_RESOURCE_NOT_FOUND = 0x80338000
@@ -71,7 +71,7 @@ def _innermost(element: ET.Element) -> tuple[int | None, str]:
             own = _number(one.get("Code"))
             message = child(one, "Message")
             text = text_of(message) or text
-        elif any(True for _ in children(one, "error_Code")):
+        elif child(one, "error_Code") is not None:
             # An MSFT_WmiError instance: the HRESULT of WMI itself.
             own = _number(text_of(child(one, "error_Code")))
             text = text_of(child(one, "Message")) or text

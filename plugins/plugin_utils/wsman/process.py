@@ -10,10 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from pypsrp.shell import CommandState, Process, SignalCode, WinRS
-from pypsrp.wsman import WSMan
-
 from ..errors import FieldnotesError, ProcessFailed
+from .libraries import CommandState, Process, SignalCode, WinRS, WSMan
 
 UTF8 = 65001
 

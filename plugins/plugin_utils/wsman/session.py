@@ -9,12 +9,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from types import TracebackType
 
-import requests.exceptions
-import urllib3.exceptions
-from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
-from pypsrp.wsman import WSMan
-from spnego.exceptions import SpnegoError
-
 from ..errors import (
     AnswerTimeout,
     AuthenticationFailed,
@@ -33,16 +27,20 @@ from .cim import Cim
 from .cmdlets import Cmdlets
 from .envelope import Request
 from .faults import fault_in
+from .libraries import (
+    AuthenticationError,
+    CredSSPError,
+    SpnegoError,
+    WinRMError,
+    WinRMTransportError,
+    WSMan,
+    WSManFaultError,
+    requests_errors,
+    urllib3_errors,
+)
 from .process import Processes
 from .settings import Settings
 from .transport import Adapter
-
-try:
-    from requests_credssp.exceptions import AuthenticationException as CredSSPError
-except ImportError:
-    # An extra of pypsrp; without it no CredSSP session begins.
-    class CredSSPError(Exception):  # type: ignore[no-redef]
-        """Stands in where requests-credssp is not installed."""
 
 
 class Session:
@@ -183,23 +181,23 @@ class Session:
             raise WsmanFault(attempted, number, subcode, error.provider_fault or error.reason or "") from error
         except WinRMError as error:
             raise MalformedAnswer(f"{attempted} on {self.settings.host}: {error}") from error
-        except requests.exceptions.SSLError as error:
+        except requests_errors.SSLError as error:
             raise CertificateRefused(_certificate_text(where, error)) from error
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as error:
+        except (requests_errors.ConnectTimeout, requests_errors.ProxyError) as error:
             raise Unreachable(f"{where} cannot be reached: {_root_cause(error)}") from error
-        except requests.exceptions.ReadTimeout as error:
+        except requests_errors.ReadTimeout as error:
             raise AnswerTimeout(
                 f"{attempted}: no answer from {where} within {self.settings.read_timeout} s; "
                 "whether it took effect is unknown until the state is read again"
             ) from error
-        except requests.exceptions.ConnectionError as error:
+        except requests_errors.ConnectionError as error:
             if _never_connected(error):
                 raise Unreachable(f"{where} cannot be reached: {_root_cause(error)}") from error
             raise ConnectionLost(
                 f"{attempted}: the connection to {where} ended before the answer; "
                 "whether it took effect is unknown until the state is read again"
             ) from error
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (requests_errors.RequestException, urllib3_errors.HTTPError) as error:
             raise ConnectionLost(f"{attempted}: the answer of {where} broke off: {_root_cause(error)}") from error
         except (ET.ParseError, AttributeError, LookupError, ValueError, TypeError, RuntimeError, OSError) as error:
             # pypsrp takes an answer apart without checks of its own: what it stumbles over is not WinRM.
@@ -235,7 +233,7 @@ class Session:
             self.cmdlets.close()
         wsman, self._wsman, self._adapter = self._wsman, None, None
         if wsman is not None:
-            with contextlib.suppress(requests.exceptions.RequestException, OSError):
+            with contextlib.suppress(requests_errors.RequestException, OSError):
                 wsman.close()
 
 
@@ -258,10 +256,10 @@ def _root_cause(error: BaseException) -> str:
     return " ".join((text.rpartition(": ")[2] if "object at 0x" in text else text).split())
 
 
-def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+def _never_connected(error: requests_errors.ConnectionError) -> bool:
     found: BaseException | None = error
     while found is not None:
-        if isinstance(found, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)):
+        if isinstance(found, (urllib3_errors.NewConnectionError, urllib3_errors.ConnectTimeoutError)):
             return True
         inner = getattr(found, "reason", None)
         if not isinstance(inner, BaseException):
@@ -270,7 +268,7 @@ def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
     return False
 
 
-def _certificate_text(where: str, error: requests.exceptions.SSLError) -> str:
+def _certificate_text(where: str, error: requests_errors.SSLError) -> str:
     cause = _root_cause(error)
     lowered = cause.lower()
     if "expired" in lowered:

@@ -10,14 +10,19 @@ import os
 import ssl
 from typing import Any
 
-import certifi
-import requests
-import requests.adapters
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.retry import Retry
-
 from ..errors import ConnectionLost, MalformedAnswer
+from . import libraries
+from .libraries import (
+    HTTPAdapter,
+    HTTPConnection,
+    HTTPConnectionPool,
+    HTTPSConnection,
+    HTTPSConnectionPool,
+    PreparedRequest,
+    Response,
+    Retry,
+    certifi,
+)
 
 MAX_ANSWER = 32 * 1024 * 1024
 """Bytes of one answer at most: sixty-five times the largest envelope that Windows sends by default."""
@@ -38,11 +43,12 @@ def default_bundle() -> str:
 
 # Made when the module is imported, which Ansible does before it forks workers: each of them inherits it.
 # A bundle that cannot be read is told to the user who needs it, at the first connection.
-with contextlib.suppress(OSError):
-    tls_context(default_bundle())
+if not libraries.missing:
+    with contextlib.suppress(OSError):
+        tls_context(default_bundle())
 
 
-class Adapter(requests.adapters.HTTPAdapter):
+class Adapter(HTTPAdapter):
     """One host's connections.
 
     After ``seal()`` a new TCP connection, or a 401 on the old one, raises ConnectionLost. The message encryption of
@@ -82,7 +88,7 @@ class Adapter(requests.adapters.HTTPAdapter):
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         # Else the context has the certificates; naming the bundle again would load it for each connection.
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         response = super().send(request, *args, **kwargs)
         if self.sealed and response.status_code == 401:
             response.close()
@@ -126,7 +132,7 @@ class Adapter(requests.adapters.HTTPAdapter):
             self.peer_address = str(connection.sock.getpeername()[0]).partition("%")[0]
 
 
-def _read_bounded(response: requests.Response) -> None:
+def _read_bounded(response: Response) -> None:
     """Reads the body here, up to the bound; requests would read whatever comes. Errors: MalformedAnswer."""
     read = 0
     chunks = []

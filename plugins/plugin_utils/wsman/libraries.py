@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The third-party libraries under a session, or the reason why one is missing. For this collection only.
+
+Imported once and at module level, so that workers inherit them. Where one is missing every name stands for an empty
+class: the modules above can be imported, and the action plugin tells the user before anything is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "AuthenticationError",
+    "CommandState",
+    "ComplexObject",
+    "CredSSPError",
+    "GenericComplexObject",
+    "HTTPAdapter",
+    "HTTPConnection",
+    "HTTPConnectionPool",
+    "HTTPSConnection",
+    "HTTPSConnectionPool",
+    "PSInvocationState",
+    "PowerShell",
+    "PreparedRequest",
+    "Process",
+    "Response",
+    "Retry",
+    "RunspacePool",
+    "SignalCode",
+    "SpnegoError",
+    "TaggedValue",
+    "WSMan",
+    "WSManFaultError",
+    "WinRMError",
+    "WinRMTransportError",
+    "WinRS",
+    "certifi",
+    "missing",
+    "requests_errors",
+    "urllib3_errors",
+]
+
+missing = ""
+"""What the import error said; empty where everything is there."""
+
+
+class _Absent(Exception):
+    """Stands for a name of a library that is not installed."""
+
+
+try:
+    import certifi
+    import requests.exceptions as requests_errors
+    import urllib3.exceptions as urllib3_errors
+    from pypsrp.complex_objects import ComplexObject, GenericComplexObject, PSInvocationState
+    from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
+    from pypsrp.powershell import PowerShell, RunspacePool
+    from pypsrp.serializer import TaggedValue
+    from pypsrp.shell import CommandState, Process, SignalCode, WinRS
+    from pypsrp.wsman import WSMan
+    from requests import PreparedRequest, Response
+    from requests.adapters import HTTPAdapter
+    from spnego.exceptions import SpnegoError
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.util.retry import Retry
+except ImportError as error:
+    missing = str(error)
+    for _name in __all__:
+        globals().setdefault(_name, _Absent)
+
+if TYPE_CHECKING:
+    from requests_credssp.exceptions import AuthenticationException as CredSSPError
+else:
+    try:
+        from requests_credssp.exceptions import AuthenticationException as CredSSPError
+    except ImportError:
+        # An extra of pypsrp; without it no CredSSP session begins, so nothing of it is ever raised.
+        CredSSPError = _Absent
