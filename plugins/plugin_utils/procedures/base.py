@@ -43,7 +43,8 @@ class Host:
     """The target of a task.
 
     name: as the inventory calls it; tell: prints a line of progress; controller: name of this machine;
-    open_peer: opens another inventory host with that host's own connection variables.
+    open_peer: opens another inventory host with that host's own connection variables;
+    handed: what finding the journal had to read already, for the first observation to take out.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Host:
     tell: Callable[[str], None] = field(default=lambda _line: None)
     controller: str = ""
     open_peer: Callable[[str], Host] | None = None
+    handed: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _journals: dict[registry.Key, Journal] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
