@@ -62,11 +62,20 @@ def run(inventory: Path) -> int:
     # A proxy of the environment has no business between two processes on this machine.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     command = ["ansible-playbook", "-i", inventory, PLAYBOOK]
-    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    print(result.stdout, flush=True)
-    if result.returncode:
-        fail(f"ansible-playbook ended with exit code {result.returncode}")
-    return sum(int(changes) for changes in re.findall(r"\bchanged=(\d+)", result.stdout))
+    changes = 0
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True) as playbook:
+        assert playbook.stdout is not None
+        try:
+            for line in playbook.stdout:
+                print(line, end="", flush=True)
+                changes += sum(int(count) for count in re.findall(r"\bchanged=(\d+)", line))
+        except BaseException:
+            playbook.terminate()
+            raise
+    if playbook.returncode:
+        fail(f"ansible-playbook ended with exit code {playbook.returncode}")
+    return changes
 
 
 def say(text: str) -> None:
