@@ -28,7 +28,7 @@ import re
 import tempfile
 import threading
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -37,6 +37,7 @@ import yaml
 
 from .clock import Clock
 from .host import NEWEST_BUILD, OLDEST_BUILD, Host, Profile, User, WinRM
+from .log import Request
 from .plain import from_plain, to_plain
 from .providers import providers
 from .switches import Switches
@@ -133,6 +134,7 @@ class Fleet:
     """Simulated hosts and what they share. Pure state: `serve(fleet)` opens the sockets.
 
     `lock` guards all state; `changed` is a condition on it, notified by the clock and whenever something ends.
+    `watchers` are told of every request when it has been answered, under the lock.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -143,6 +145,7 @@ class Fleet:
         self.hosts: dict[str, Host] = {}
         self.states: dict[str, Any] = {}
         self.domain: str | None = None
+        self.watchers: list[Callable[[Host, Request], object]] = []
 
     def host(self, name: str) -> Host:
         for host in self.hosts.values():

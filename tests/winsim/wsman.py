@@ -57,6 +57,8 @@ def handle(host: Host, user: str, body: bytes, *, secure: bool) -> Answer:
             if host.log[place] is pending:
                 host.log[place] = replace(done, time=pending.time)
                 break
+        for watcher in host.fleet.watchers:
+            watcher(host, done)
         return answer
 
 

@@ -27,6 +27,7 @@ from winsim.fleet import instant, mapping, refuse, sequence, size, text
 from winsim.host import Host
 
 from . import Instance, Provider, providers
+from .directory import is_domain_controller
 from .eventlog import BUGCHECK_CODE, BUGCHECK_SOURCE, record
 from .registry import RegistryState, contributes, expand
 
@@ -372,7 +373,7 @@ def system(host: Host) -> Iterator[Instance]:
         "OSType": 18,
         "PortableOperatingSystem": False,
         "Primary": True,
-        "ProductType": 3,
+        "ProductType": 2 if is_domain_controller(host) else 3,
         "RegisteredUser": state.owner,
         "SerialNumber": state.serial_number,
         "ServicePackMajorVersion": pack,
@@ -461,7 +462,7 @@ def computer(host: Host) -> Iterator[Instance]:
         "Description": "AT/AT COMPATIBLE",
         "DNSHostName": host.name,
         "Domain": domain,
-        "DomainRole": 3 if host.domain else 2,
+        "DomainRole": 5 if is_domain_controller(host) else 3 if host.domain else 2,
         "EnableDaylightSavingsTime": True,
         "HypervisorPresent": host.has_feature("Hyper-V"),
         "Manufacturer": "Microsoft Corporation",
