@@ -18,6 +18,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 FLEET = ROOT / "demo" / "fleet.yml"
 PLAYBOOK = ROOT / "playbooks" / "hang_recovery.yml"
+SECONDS_TO_STOP = 10.0
 
 
 def main() -> None:
@@ -54,14 +55,17 @@ def fleet(inventory: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def run(inventory: Path) -> int:
     """Run the playbook; how many changes its recap counts."""
     # A proxy of the environment has no business between two processes on this machine.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    command = ["ansible-playbook", "-i", inventory, PLAYBOOK]
+    command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOK)]
     changes = 0
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True) as playbook:
