@@ -59,6 +59,7 @@ def fleet(inventory: Path) -> Iterator[None]:
             process.wait(SECONDS_TO_STOP)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
 
 
 def run(inventory: Path) -> int:
