@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psrpcore.types as ps
+from psrpcore.types import _serializer
 
 from ..providers import EnumValue, ErrorRecord, PSObject
 
@@ -25,6 +26,19 @@ OBJECT = "System.Object"
 CUSTOM_OBJECT = "System.Management.Automation.PSCustomObject"
 DESERIALIZED = "Deserialized."
 COR_E_SYSTEM = -2146233087  # 0x80131501, the HResult of most of PowerShell's own exceptions
+
+
+def _duration(value: datetime.timedelta) -> str:
+    """A TimeSpan as CLIXML has it: xs:duration (MS-PSRP 2.2.5.1.9)."""
+    sign, value = ("-", -value) if value < datetime.timedelta(0) else ("", value)
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
+    return f"{sign}P{value.days}DT{hours}H{minutes}M{seconds}{fraction}S"
+
+
+# psrpcore 0.3 strips the zeros of whole seconds with those of the fraction: 20 s travel as 2 s.
+_serializer._serialize_duration = _duration
 
 
 class Secret(str):
