@@ -16,7 +16,8 @@ Section `nlb` of the fleet file; hosts are hosts of the fleet, `interface` is on
           W1: {interface: NLB, dedicated: [10.0.0.11]}
           W2: {interface: NLB, dedicated: [10.0.0.12], state: stopped}
 
-The feature NLB counts as installed on these hosts; elsewhere it is a feature in `features`.
+The features NLB and RSAT-NLB (its cmdlets; not with `tools: false`) count as installed on these hosts; elsewhere they
+stand in `features`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ nlb = Provider("nlb")
 
 NAMESPACE = "root/MicrosoftNLB"
 FEATURE = "NLB"
+CMDLET_FEATURE = "RSAT-NLB"
 WINDOWS_2008_R2 = 7600
 
 OK, RESTART = 1000, 1050
@@ -271,12 +273,12 @@ def _cluster(fleet: Fleet, name: str, data: Any, path: str) -> NlbCluster:
 
 
 def _member(fleet: Fleet, name: str, position: int, flags: list[bool], data: Any, path: str) -> Member:
-    given = mapping(data, path, {"interface", "priority", "dedicated", "state"})
+    given = mapping(data, path, {"interface", "priority", "dedicated", "state", "tools"})
     host = fleet.find_host(name)
     if host is None:
         refuse(path, f"{name} is no host of the fleet")
-    if not host.has_feature(FEATURE):
-        host.profile.features.append(FEATURE)
+    tools = [CMDLET_FEATURE] if boolean(given.get("tools", True), f"{path}.tools") else []
+    host.profile.features += [feature for feature in (FEATURE, *tools) if not host.has_feature(feature)]
     return Member(
         host=host.name,
         interface=text(given.get("interface", "Ethernet"), f"{path}.interface"),
@@ -522,7 +524,7 @@ def port_rules(host: Host) -> Iterator[Instance]:
 
 
 def has_cmdlets(host: Host) -> bool:
-    return host.has_feature(FEATURE) and host.build >= WINDOWS_2008_R2
+    return host.has_feature(CMDLET_FEATURE) and host.build >= WINDOWS_2008_R2
 
 
 def _bound(host: Host, parameters: dict[str, Any], cmdlet: str) -> tuple[NlbCluster, Member]:
