@@ -60,6 +60,7 @@ class Adapter(HTTPAdapter):
     def __init__(self, verify: bool | str, *, client_certificate: bool, retries: int, backoff: float) -> None:
         self.sealed = False
         self.peer_address: str | None = None
+        self._unread: Response | None = None
         # A client certificate is loaded into the context it is used with, so such a session has one of its own.
         share = verify is not False and not client_certificate
         self._context = tls_context(default_bundle() if verify is True else str(verify)) if share else None
@@ -93,10 +94,18 @@ class Adapter(HTTPAdapter):
         if self.sealed and response.status_code == 401:
             response.close()
             raise ConnectionLost("the host no longer accepts the session it had accepted")
-        if response.status_code != 401:
-            # A 401 is left unread: pypsrp takes the server certificate for channel binding from its open socket.
+        if response.status_code == 401:
+            # Left unread: pypsrp takes the server certificate for channel binding from its open socket.
+            self._unread = response
+        else:
             _read_bounded(response)
         return response
+
+    def close(self) -> None:
+        if self._unread is not None:
+            # A connection whose answer nobody read has not gone back to the pool, which closes only its own.
+            self._unread.close()
+        super().close()
 
     def _pools(self) -> dict[str, Any]:
         adapter = self
