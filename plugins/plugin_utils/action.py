@@ -178,7 +178,8 @@ class FieldnotesAction(ActionBase):
         result["warnings"] = list(outcome.warnings)
         if outcome.shown is not None and self._task.diff:
             before, after = outcome.shown
-            result["diff"] = {"before": _lines(before), "after": _lines(after)}
+            comment = f"# {outcome.comment}\n" if outcome.comment else ""
+            result["diff"] = {"before": _lines(before), "after": _lines(after) + comment}
         if outcome.failed:
             result["unreachable" if outcome.unreachable else "failed"] = True
             result["msg"] = outcome.message

@@ -42,6 +42,7 @@ class Outcome:
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     shown: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+    comment: str = ""
 
 
 def _is_done(record: StepRecord) -> bool:
@@ -69,6 +70,7 @@ def run(procedure: Procedure[P, S], arguments: Mapping[str, Any], host: Host, *,
     """Brings a host to the state that the arguments ask for, or says what that would take."""
     outcome = Outcome()
     outcome.values.update(steps=[], reboot_required=False, resumed=False)
+    plan: Plan | None = None
     try:
         parameters = procedure.parameters(arguments)
         journal = procedure.journal(host, parameters)
@@ -78,7 +80,7 @@ def run(procedure: Procedure[P, S], arguments: Mapping[str, Any], host: Host, *,
         plan = procedure.plan(host, parameters, before)
         _tell(outcome, procedure, parameters, before, plan)
         if check_mode:
-            _predict(outcome, plan)
+            _predict(outcome, plan, found is not None)
         else:
             _Run(procedure, host, journal, outcome).apply(parameters, before, plan)
         if outcome.before is not None and outcome.after is not None:
@@ -88,7 +90,22 @@ def run(procedure: Procedure[P, S], arguments: Mapping[str, Any], host: Host, *,
             )
     except FieldnotesError as error:
         _fail(outcome, error)
+    if plan is not None and plan.again and not check_mode and not outcome.failed:
+        return _joined(outcome, run(procedure, arguments, host, check_mode=False))
     return outcome
+
+
+def _joined(first: Outcome, second: Outcome) -> Outcome:
+    """An interrupted run that was finished and what the task itself asked for, as one outcome."""
+    second.values["steps"] = [*first.values["steps"], *second.values["steps"]]
+    second.values["resumed"] = True
+    second.changed = first.changed or second.changed
+    second.warnings = [*first.warnings, *(text for text in second.warnings if text not in first.warnings)]
+    second.before = first.before
+    if first.shown is not None and second.shown is not None:
+        second.shown = (first.shown[0], second.shown[1])
+    second.comment = second.comment or first.comment
+    return second
 
 
 def _tell(outcome: Outcome, procedure: Procedure[P, S], parameters: P, before: S, plan: Plan) -> None:
@@ -97,12 +114,26 @@ def _tell(outcome: Outcome, procedure: Procedure[P, S], parameters: P, before: S
     outcome.values.update(plan.extra)
     outcome.values["reboot_required"] = plan.reboot_required
     outcome.warnings.extend(plan.warnings)
+    outcome.comment = plan.comment
 
 
-def _predict(outcome: Outcome, plan: Plan) -> None:
-    outcome.values["steps"] = [_record(step).as_dict() for step in plan.steps]
+def _predict(outcome: Outcome, plan: Plan, journalled: bool) -> None:
+    first, last = _journal_records(plan, journalled)
+    records = [*first, *(_record(step) for step in plan.steps), *last]
+    outcome.values["steps"] = [record.as_dict() for record in records]
     outcome.changed = plan.changes
     outcome.after = plan.goal
+    if plan.then is not None:
+        raise plan.then
+
+
+def _journal_records(plan: Plan, journalled: bool) -> tuple[list[StepRecord], list[StepRecord]]:
+    """The steps around those of the plan where a user sees the journal: writing it, removing it."""
+    if not plan.shows_journal or not (journalled or plan.journal is not None):
+        return [], []
+    return ([] if journalled else [StepRecord("write the journal", PLANNED)]), [
+        StepRecord("remove the journal", PLANNED)
+    ]
 
 
 def _fail(outcome: Outcome, error: FieldnotesError) -> None:
@@ -132,11 +163,15 @@ class _Run:
         self._codes: list[str] = []
         self._at = ""
         self._done: list[tuple[Step, StepRecord]] = []
+        self._begun: list[Step] = []
+        self._opening: list[StepRecord] = []
+        self._closing: list[StepRecord] = []
 
     def apply(self, parameters: Any, before: Any, plan: Plan) -> None:
         """Steps, verification, end of the journal; on failure the way back."""
         self._records = [_record(step) for step in plan.steps]
         self._codes = [step.code for step in plan.steps if step.code]
+        self._opening, self._closing = _journal_records(plan, self._journal.entry is not None)
         plan.findings.note = self._journal.update
         try:
             self._begin_journal(plan)
@@ -146,9 +181,9 @@ class _Run:
             self._outcome.values["steps"] = self._shown_steps()
             self._outcome.warnings.extend(plan.findings.warnings)
             final = self._gone_back(error, plan)
-            if self._stays():
+            if self._stays() or (plan.rescue is not None and self._passed()):
                 self._outcome.after = self._seen_again(parameters)
-            if plan.way_back is not None:
+            if plan.way_back is not None or plan.rescue is not None:
                 self._outcome.values.update(plan.answer())
             raise final from error
         self._outcome.values["steps"] = self._shown_steps()
@@ -163,6 +198,15 @@ class _Run:
                 self._journal.replace(keep)
         elif self._journal.entry is not None:
             self._journal.remove()
+            self._closed(DONE)
+        if plan.then is not None:
+            self._outcome.after = self._seen_again(parameters)
+            raise plan.then
+
+    def _closed(self, status: str) -> None:
+        for record in self._closing:
+            record.status = status
+        self._outcome.values["steps"] = self._shown_steps()
 
     def _begin_journal(self, plan: Plan) -> None:
         if plan.stale:
@@ -173,6 +217,8 @@ class _Run:
         content = {**plan.journal, **self._journalled_steps()}
         if entry is None:
             self._journal.create(content)
+            for record in self._opening:
+                record.status = DONE
         elif any(entry.get(name) != value for name, value in plan.journal.items()):
             self._journal.replace(content)
 
@@ -191,7 +237,11 @@ class _Run:
         return {"steps": [{"name": name, "status": value} for name, value in status.items()]}
 
     def _shown_steps(self) -> list[dict[str, Any]]:
-        return [record.as_dict() for record in self._records]
+        return [record.as_dict() for record in (*self._opening, *self._records, *self._closing)]
+
+    def _passed(self) -> bool:
+        """Whether a step that is final has begun."""
+        return any(step.final for step in self._begun)
 
     def _changed(self) -> bool:
         return any(step.changes and record.status == DONE for step, record in self._done)
@@ -215,6 +265,7 @@ class _Run:
             return None
         start = self._host.clock.monotonic()
         self._host.tell(step.name)
+        self._begun.append(step)
         if step.code:
             self._at = step.code
             self._journal.update(step=step.code)
@@ -266,9 +317,11 @@ class _Run:
             }
         if plan.way_back is not None:
             return error if isinstance(error, Halt) else self._taken_back(error, plan.way_back(error))
-        if isinstance(error, ConnectionTrouble):
-            # Nobody can undo anything now; the journal, where there is one, lets the next run finish or take back.
+        if isinstance(error, (ConnectionTrouble, Halt)):
+            # Nobody can undo anything now, or may; the journal, where there is one, lets the next run go on.
             return error
+        if plan.rescue is not None and self._passed():
+            return self._rescued(error, plan.rescue(error))
         if any(step.final for step, record in self._done):
             return error
         try:
@@ -293,6 +346,28 @@ class _Run:
         self._outcome.changed = self._changed()
         if stays := self._stays():
             return FieldnotesError(f"{error}. {'; '.join(stays)}")
+        return error
+
+    def _rescued(self, error: FieldnotesError, steps: Sequence[Step]) -> FieldnotesError:
+        """Lets the host serve again; the error to raise, with what became of it."""
+        try:
+            for step in steps:
+                record = next((r for r in self._records if r.name == step.name and r.status == PLANNED), None)
+                if record is None:
+                    record = _record(step)
+                    self._records.append(record)
+                self._take(step, record)
+            if self._journal.entry is not None:
+                self._journal.remove()
+                self._closed(DONE)
+        except Halt as halt:
+            return halt
+        except FieldnotesError as second:
+            text = f"{error}. What had to be done all the same failed as well: {second}. Run the task again"
+            return ConnectionLost(text) if isinstance(second, ConnectionTrouble) else FieldnotesError(text)
+        finally:
+            self._outcome.values["steps"] = self._shown_steps()
+            self._outcome.changed = self._changed()
         return error
 
     def _taken_back(self, error: FieldnotesError, steps: Sequence[Step]) -> FieldnotesError:

@@ -54,6 +54,7 @@ class Host:
     controller: str = ""
     open_peer: Callable[[str], Host] | None = None
     handed: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _journals: dict[registry.Key, Journal] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -162,7 +163,13 @@ class Plan:
     keeps_journal: the steps themselves end the journal, or leave it for a later task;
     findings: filled by the steps;
     way_back: what brings the host back after a failure, instead of each step's undo; no step where nothing may be taken
-    back any more.
+    back any more;
+    rescue: what is done all the same once a step that is final has begun and the run fails, so that the host serves
+    again; then the journal goes;
+    shows_journal: writing and removing the journal are steps that the user sees;
+    then: what the run fails with when its steps are done;
+    again: it only finished an interrupted run; what this task asks for is planned after it;
+    comment: a line of the diff about what changes for a while only.
     """
 
     steps: tuple[Step, ...]
@@ -179,6 +186,11 @@ class Plan:
     keeps_journal: bool = False
     findings: Findings = field(default_factory=Findings)
     way_back: Callable[[FieldnotesError], Sequence[Step]] | None = None
+    rescue: Callable[[FieldnotesError], Sequence[Step]] | None = None
+    shows_journal: bool = False
+    then: FieldnotesError | None = None
+    again: bool = False
+    comment: str = ""
 
     @property
     def changes(self) -> bool:
