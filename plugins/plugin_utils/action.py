@@ -168,7 +168,7 @@ class FieldnotesAction(ActionBase):
 
     def _tell(self, variables: Mapping[str, Any]) -> Any:
         name = str(variables.get("inventory_hostname", ""))
-        return lambda line: display.display(f"[{name}] {line}") if display.verbosity else None
+        return lambda line: display.display(f"[{name}] {line}")
 
     def _result(self, outcome: Outcome) -> dict[str, Any]:
         result: dict[str, Any] = {"changed": outcome.changed, **outcome.values}

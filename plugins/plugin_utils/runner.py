@@ -264,7 +264,8 @@ class _Run:
             self._done.append((step, record))
             return None
         start = self._host.clock.monotonic()
-        self._host.tell(step.name)
+        if len(self._records) > 1 or not step.changes:
+            self._host.tell(step.name)
         self._begun.append(step)
         if step.code:
             self._at = step.code

@@ -22,6 +22,9 @@ P = TypeVar("P")
 S = TypeVar("S")
 
 
+_BETWEEN_LINES = 30.0
+
+
 class Clock:
     """Time on the controller. Tests give one that moves the simulated fleet's time instead of waiting."""
 
@@ -91,15 +94,18 @@ class Host:
     ) -> None:
         """Polls until ``reached``; what: for progress and messages; all times in seconds.
 
-        The pause grows from interval to longest. detail: what the progress line adds. Errors: StepTimeout.
+        The pause grows from interval to longest. detail: what the progress line adds, which is printed at the start and
+        then every half minute. Errors: StepTimeout.
         """
-        start = self.clock.monotonic()
+        start = told = self.clock.monotonic()
         pause = interval
         while not reached():
             passed = self.clock.monotonic() - start
             if passed >= timeout:
                 raise StepTimeout(f"{what}: not reached after {timeout:.0f} s" + _after_comma(detail()))
-            self.tell(f"{what}: {passed:.0f} s" + _after_comma(detail()))
+            if passed == 0 or start + passed - told >= _BETWEEN_LINES:
+                told = start + passed
+                self.tell(f"{what}: {passed:.0f} s" + _after_comma(detail()))
             self.clock.sleep(min(pause, max(timeout - passed, 0.0)))
             pause = min(pause * 1.5, longest)
 
