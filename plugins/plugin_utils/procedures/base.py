@@ -97,13 +97,14 @@ class Host:
         The pause grows from interval to longest. detail: what the progress line adds, which is printed at the start and
         then every half minute. Errors: StepTimeout.
         """
-        start = told = self.clock.monotonic()
+        start = self.clock.monotonic()
+        told = start - _BETWEEN_LINES
         pause = interval
         while not reached():
             passed = self.clock.monotonic() - start
             if passed >= timeout:
                 raise StepTimeout(f"{what}: not reached after {timeout:.0f} s" + _after_comma(detail()))
-            if passed == 0 or start + passed - told >= _BETWEEN_LINES:
+            if start + passed - told >= _BETWEEN_LINES:
                 told = start + passed
                 self.tell(f"{what}: {passed:.0f} s" + _after_comma(detail()))
             self.clock.sleep(min(pause, max(timeout - passed, 0.0)))
