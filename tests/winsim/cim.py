@@ -18,7 +18,7 @@ from typing import Any
 
 from . import class_schema, log, schema, soap, values, wql
 from .host import Host
-from .providers import Embedded, Instance, Reference, Shape, Wbem, providers
+from .providers import QUERIED, Embedded, Instance, Reference, Shape, Wbem, providers
 from .providers import Fault as ProviderRefusal
 from .schema import Class, Element, Method, Parameter, Property
 from .soap import Fault, Request, Selector, WmiFault, local, node, qname
@@ -616,7 +616,12 @@ def _select(host: Host, namespace: str, query: wql.Select) -> Iterator[Found]:
     target = _wmi_target(host, namespace, query.cls)
     names = wql.check(query, target.cls)
     system = {"__namespace": namespace.replace("/", "\\"), "__server": host.name}
-    for cls, row in _rows(target):
+    token = QUERIED.set(wql.demanded(query.where))
+    try:
+        rows = list(_rows(target))
+    finally:
+        QUERIED.reset(token)
+    for cls, row in rows:
         if wql.matches(query.where, cls, row, _is_a(host, namespace), {**system, "__class": cls.name}):
             yield Found(replace(target, cls=cls), row, names if query.names else None)
 

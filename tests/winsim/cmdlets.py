@@ -692,7 +692,6 @@ LIVE_TYPES = frozenset(
         "CimInstance",
         "CimSession",
         "Datasource",
-        "Feature",
         "HardDiskDrive",
         "Node",
         "PSSession",

@@ -19,7 +19,18 @@ from .providers import Embedded, Fault, Instance, Reference, Wbem
 from .schema import Class, Property
 from .values import compare_key, parse_datetime, parse_value
 
-__all__ = ["Associators", "ObjectPath", "Query", "References", "Select", "check", "matches", "parse", "parse_path"]
+__all__ = [
+    "Associators",
+    "ObjectPath",
+    "Query",
+    "References",
+    "Select",
+    "check",
+    "demanded",
+    "matches",
+    "parse",
+    "parse_path",
+]
 
 SYSTEM_PROPERTIES = frozenset(
     [
@@ -460,6 +471,15 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
+
+def demanded(condition: Condition | None) -> dict[str, Any]:
+    """What the condition asks properties to be, whatever else: by lower-case name."""
+    if isinstance(condition, And):
+        return {**demanded(condition.left), **demanded(condition.right)}
+    if isinstance(condition, Compare) and condition.operator == "=" and condition.value is not None:
+        return {condition.name.lower(): condition.value}
+    return {}
 
 
 def matches(

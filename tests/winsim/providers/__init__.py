@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CALLER",
+    "QUERIED",
     "Caller",
     "DebugMessage",
     "Embedded",
@@ -172,6 +173,11 @@ def calling(caller: Caller) -> Iterator[None]:
         yield
     finally:
         CALLER.reset(token)
+
+
+# What the query being answered asks a property to be, by lower-case name: for a class that does what it is asked
+# (Win32_PingStatus) instead of having instances.
+QUERIED: ContextVar[Mapping[str, Any]] = ContextVar("QUERIED", default={})  # noqa: B039 - replaced, never changed
 
 
 # Processes

@@ -6,6 +6,8 @@
       NLB: {addresses: [10.0.0.11, 10.0.0.10], mac: 00-15-5D-00-01-02}
       Lab: {addresses: [10.0.1.11, "fd00::11"], ipv6: false}      # IPv6 is unchecked in the adapter's properties
       isatap: {addresses: ["fe80::5efe:a00:b"], tunnel: true}     # one of Windows' own, which is hidden
+      Wan: {addresses: [10.0.2.11], masks: {10.0.2.11: 255.255.0.0}, gateways: [10.0.2.1], dns: [10.0.0.53],
+            wins: [10.0.0.42], suffix: corp.example, dhcp: false, connected: true}
 
 An adapter that has addresses has a link-local IPv6 address too, as long as IPv6 is on. Without the section a host has
 one adapter, `Ethernet`, with the addresses of the host. GUID and hardware address follow from the names of host and
@@ -35,7 +37,8 @@ adapters = Provider("adapters")
 
 NAMESPACE = "root/cimv2"
 STANDARD = "root/StandardCimv2"
-CONNECTED = 2
+CONNECTED, MEDIA_DISCONNECTED = 2, 7
+LISTS = ("gateways", "dns", "wins")
 IPV6 = "ms_tcpip6"
 COMPONENTS = {
     "ms_msclient": "Client for Microsoft Networks",
@@ -58,6 +61,17 @@ class Adapter:
     addresses: list[str] = field(default_factory=list)
     ipv6: bool = True
     tunnel: bool = False
+    masks: dict[str, str] = field(default_factory=dict)
+    gateways: list[str] = field(default_factory=list)
+    dns: list[str] = field(default_factory=list)
+    wins: list[str] = field(default_factory=list)
+    suffix: str | None = None
+    dhcp: bool = False
+    connected: bool = True
+
+    def mask(self, address: str) -> str:
+        """Subnet mask, or prefix length of an IPv6 address."""
+        return "64" if ":" in address else self.masks.get(address, "255.255.255.0")
 
     @property
     def link_local(self) -> str:
@@ -93,7 +107,20 @@ def build(host: Host, data: Any, path: str) -> Adapters:
 
 
 def _adapter(host: Host, name: str, index: int, data: Any, path: str) -> Adapter:
-    given = mapping(data, path, {"addresses", "mac", "guid", "description", "ipv6", "tunnel"})
+    known = {
+        "addresses",
+        "mac",
+        "guid",
+        "description",
+        "ipv6",
+        "tunnel",
+        "masks",
+        "suffix",
+        "dhcp",
+        "connected",
+        *LISTS,
+    }
+    given = mapping(data, path, known)
     seed = hashlib.sha256(f"{host.name}/{name}".lower().encode()).digest()
     mac = text(given.get("mac", "-".join(f"{byte:02X}" for byte in b"\x00\x15\x5d" + seed[:3])), f"{path}.mac").upper()
     guid = text(given.get("guid", f"{{{uuid.UUID(bytes=seed[:16], version=4)}}}"), f"{path}.guid").upper()
@@ -102,7 +129,16 @@ def _adapter(host: Host, name: str, index: int, data: Any, path: str) -> Adapter
     ]
     description = text(given.get("description", "Microsoft Hyper-V Network Adapter"), f"{path}.description")
     bound, tunnel = (boolean(given.get(key, key == "ipv6"), f"{path}.{key}") for key in ("ipv6", "tunnel"))
-    return Adapter(name, guid, mac, mac, index, description, addresses, bound, tunnel)
+    adapter = Adapter(name, guid, mac, mac, index, description, addresses, bound, tunnel)
+    adapter.masks = {
+        key: text(mask, f"{path}.masks") for key, mask in mapping(given.get("masks"), f"{path}.masks").items()
+    }
+    for key in LISTS:
+        setattr(adapter, key, [text(each, f"{path}.{key}") for each in sequence(given.get(key), f"{path}.{key}")])
+    adapter.suffix = None if given.get("suffix") is None else text(given["suffix"], f"{path}.suffix")
+    adapter.dhcp = boolean(given.get("dhcp", False), f"{path}.dhcp")
+    adapter.connected = boolean(given.get("connected", True), f"{path}.connected")
+    return adapter
 
 
 def addresses_of(host: Host, adapter: Adapter) -> list[str]:
@@ -147,7 +183,7 @@ def network_adapters(host: Host) -> Iterator[Instance]:
             "Manufacturer": "Microsoft",
             "Name": each.description,
             "NetConnectionID": None if each.tunnel else each.name,
-            "NetConnectionStatus": None if each.tunnel else CONNECTED,
+            "NetConnectionStatus": None if each.tunnel else CONNECTED if each.connected else MEDIA_DISCONNECTED,
             "NetEnabled": True,
             "PhysicalAdapter": not each.tunnel,
             "PowerManagementSupported": False,
@@ -163,21 +199,26 @@ def network_adapters(host: Host) -> Iterator[Instance]:
 @adapters.instances(NAMESPACE, "Win32_NetworkAdapterConfiguration")
 def configurations(host: Host) -> Iterator[Instance]:
     for each in host.state(Adapters).adapters.values():
-        addresses = addresses_of(host, each)
+        addresses = addresses_of(host, each) if each.connected else []
+        primary, secondary, *_ = [*each.wins, None, None]
         yield {
             "Caption": f"[{each.index:08}] {each.description}",
+            "DefaultIPGateway": list(each.gateways) or None,
             "Description": each.description,
-            "DHCPEnabled": False,
-            "DNSDomain": host.domain,
+            "DHCPEnabled": each.dhcp,
+            "DNSDomain": host.domain if each.suffix is None else each.suffix,
             "DNSHostName": host.name,
+            "DNSServerSearchOrder": list(each.dns) or None,
             "Index": each.index,
             "InterfaceIndex": each.index + 10,
             "IPAddress": addresses or None,
             "IPEnabled": bool(addresses),
-            "IPSubnet": ["64" if ":" in address else "255.255.255.0" for address in addresses] or None,
+            "IPSubnet": [each.mask(address) for address in addresses] or None,
             "MACAddress": each.mac.replace("-", ":"),
             "ServiceName": "tunnel" if each.tunnel else "netvsc",
             "SettingID": each.guid,
+            "WINSPrimaryServer": primary,
+            "WINSSecondaryServer": secondary,
         }
 
 

@@ -13,7 +13,8 @@ from winsim.switches import declare
 
 from .. import directory
 from ..adapters import Adapters
-from ..services import Service, ServicesState, contributes, display_name
+from ..features import on_install, on_remove
+from ..services import Service, ServicesState, contributes, display_name, start
 from .state import COUNTERS, ROLE, SERVICE, Lease, Record, Server, free_addresses, server_of
 
 __all__ = [
@@ -81,16 +82,19 @@ def service_of(host: Host) -> Service | None:
     return host.state(ServicesState).get(SERVICE)
 
 
+@on_install(ROLE)
 def install(host: Host) -> None:
     """The role is installed: setup starts the service, which nobody has authorized yet."""
     added = new_service(host)
     added.state = "Stopped"
     host.state(ServicesState).services[SERVICE.lower()] = added
-    from ..services import start
-
     start(host, added)
+    from .invariants import watch
+
+    watch(host.fleet)
 
 
+@on_remove(ROLE)
 def remove(host: Host) -> None:
     host.state(ServicesState).services.pop(SERVICE.lower(), None)
 
