@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import h11
 
@@ -30,6 +30,9 @@ from .host import Host
 from .providers import Caller, Provider, calling, providers
 from .providers.network import Network
 from .trouble import is_dark
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Handshake", "Served", "serve"]
 
