@@ -8,7 +8,6 @@ import argparse
 import json
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,14 +21,14 @@ from .http import Served, serve
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 after SIGTERM or SIGINT, 2 for a fleet that cannot be built or served."""
     options = _parser().parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked before the first thread starts, and awaited below: no handler runs in the middle of anything.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
         fleet = (Fleet.resume(options.state) if options.state else None) or Fleet.load(options.fleet)
         with serve(fleet, control=True) as served:
             _announce(served, options)
-            stop.wait()
+            signal.sigwait(ends)
     except (OSError, ValueError, yaml.YAMLError) as error:
         print(f"winsim: {error}", file=sys.stderr)
         return 2

@@ -797,7 +797,7 @@ def _datetime(kind: str, value: object) -> datetime.datetime:
             except ValueError:
                 continue
         try:
-            return datetime.datetime.fromisoformat(value)
+            return datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
         except ValueError:
             pass
     raise _no(kind, value, ' Error: "String was not recognized as a valid DateTime."')

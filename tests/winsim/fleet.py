@@ -122,7 +122,8 @@ def instant(data: Any, path: str) -> datetime:
     """A time with its zone: ISO 8601 text, or what YAML makes of it."""
     if isinstance(data, str):
         try:
-            data = datetime.fromisoformat(data)
+            # Python 3.10 does not read the Z.
+            data = datetime.fromisoformat(data.replace("Z", "+00:00"))
         except ValueError:
             refuse(path, f"{data!r} is not a time like 2026-01-31T08:15:00Z")
     if not isinstance(data, datetime) or data.tzinfo is None:
