@@ -10,6 +10,7 @@ PowerShell's file system provider gives.
 
 from __future__ import annotations
 
+import hashlib
 import ntpath
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from winsim.host import Host
 from winsim.switches import declare
 
-from . import ErrorRecord, Provider, PSObject
+from . import ErrorRecord, Output, Provider, PSObject
 from .operating_system import File, Files
 
 __all__ = ["read", "write"]
@@ -34,6 +35,8 @@ ITEM_NOT_FOUND = (
 )
 UNAUTHORIZED = ("System.UnauthorizedAccessException", "System.SystemException", "System.Exception")
 IO_ERROR = ("System.IO.IOException", "System.SystemException", "System.Exception")
+FIRST_WITH_FILE_HASH = 9600
+FIRST_WITH_CLOSE_HASH = 10240
 ENCODINGS = {
     "ascii": "ascii",
     "utf8": "utf-8-sig",
@@ -83,7 +86,8 @@ def write(host: Host, path: str, content: bytes) -> None:
 def is_folder(host: Host, path: str) -> bool:
     state, folder = host.state(Files), _normal(path).lower()
     below = f"{folder}\\"
-    return len(folder) == 2 or folder in state.folders or any(name.startswith(below) for name in state.files)
+    inside = any(name.startswith(below) for name in (*state.folders, *state.files))
+    return len(folder) == 2 or folder in state.folders or inside
 
 
 def _normal(path: str) -> str:
@@ -122,7 +126,7 @@ def get_content(host: Host, given: dict[str, Any], items: list[Any]) -> Iterator
         elif file.access == "denied":
             yield denied(path, "GetContentReaderUnauthorizedAccessError")
         elif encoding(given) == "byte":
-            yield from _bytes(host, content, given)
+            yield from [content] if given.get("Raw") else _bytes(host, content, given)
         else:
             text = content.decode(ENCODINGS[encoding(given)], "replace")
             yield from [text] if given.get("Raw") else text.splitlines()
@@ -143,15 +147,25 @@ def _bytes(host: Host, content: bytes, given: dict[str, Any]) -> Iterator[Any]:
 @files.cmdlet("Set-Content")
 def set_content(host: Host, given: dict[str, Any], items: list[Any]) -> Iterator[Any]:
     for path in paths(given):
-        file = find(host, path)
-        if not is_folder(host, ntpath.dirname(path)):
-            text = f"Could not find a part of the path '{path}'."
-            exception = ("System.IO.DirectoryNotFoundException", *IO_ERROR)
-            yield ErrorRecord(text, "GetContentWriterDirectoryNotFoundError", OBJECT_NOT_FOUND, exception, target=path)
-        elif file is not None and (file.access == "denied" or (file.access == "read_only" and not given.get("Force"))):
-            yield denied(path, "GetContentWriterUnauthorizedAccessError")
-        else:
-            write(host, path, _written(given))
+        yield from _put(host, path, b"", given)
+
+
+@files.cmdlet("Add-Content")
+def add_content(host: Host, given: dict[str, Any], items: list[Any]) -> Iterator[Any]:
+    for path in paths(given):
+        yield from _put(host, path, read(host, path) or b"", given)
+
+
+def _put(host: Host, path: str, before: bytes, given: dict[str, Any]) -> Iterator[Any]:
+    file = find(host, path)
+    if not is_folder(host, ntpath.dirname(path)):
+        text = f"Could not find a part of the path '{path}'."
+        exception = ("System.IO.DirectoryNotFoundException", *IO_ERROR)
+        yield ErrorRecord(text, "GetContentWriterDirectoryNotFoundError", OBJECT_NOT_FOUND, exception, target=path)
+    elif file is not None and (file.access == "denied" or (file.access == "read_only" and not given.get("Force"))):
+        yield denied(path, "GetContentWriterUnauthorizedAccessError")
+    else:
+        write(host, path, before + _written(given))
 
 
 def _written(given: dict[str, Any]) -> bytes:
@@ -239,6 +253,63 @@ def get_item(host: Host, given: dict[str, Any], items: list[Any]) -> Iterator[An
             yield missing(path)
         else:
             yield _item(host, path)
+
+
+@files.cmdlet("Get-ChildItem")
+def get_child_item(host: Host, given: dict[str, Any], items: list[Any]) -> Iterator[Any]:
+    state = host.state(Files)
+    for path in paths(given) or ["C:\\"]:
+        if find(host, path) is not None:
+            yield _item(host, path)
+            continue
+        if not is_folder(host, path):
+            yield missing(path)
+            continue
+        start = f"{_normal(path).lower()}\\"
+        # A folder is there for what lies below it, too.
+        below = {name: file.path for name, file in state.files.items() if name.startswith(start)}
+        below |= {name: whole for name, whole in state.folders.items() if name.startswith(start)}
+        for whole in list(below.values()):
+            while len(parent := ntpath.dirname(whole)) > len(start):
+                below.setdefault(parent.lower(), parent)
+                whole = parent
+        for name in sorted(below):
+            if given.get("Recurse") or "\\" not in name[len(start) :]:
+                yield _item(host, below[name])
+
+
+@files.cmdlet("Get-FileHash", available=lambda host: host.build >= FIRST_WITH_FILE_HASH)
+def get_file_hash(host: Host, given: dict[str, Any], items: list[Any]) -> Iterator[Any]:
+    algorithm = str(given.get("Algorithm") or "SHA256").upper()
+    for path in paths(given):
+        content = read(host, path)
+        if content is None:
+            yield missing(path)
+            continue
+        digest = hashlib.new(algorithm, content).hexdigest().upper()
+        shown = {"Algorithm": algorithm, "Hash": digest, "Path": _normal(path)}
+        yield PSObject(("Microsoft.Powershell.Utility.FileHash",), notes=shown)
+
+
+@files.process("certutil.exe")
+def certutil(host: Host, arguments: list[str], stdin: str) -> Output:
+    """`-hashfile <file> SHA256`: the digits in pairs before Windows 10, together since; the words are translated."""
+    if not arguments or arguments[0].lstrip("-/").lower() != "hashfile" or len(arguments) < 2:
+        return Output("CertUtil: Unknown arg\r\n", exit_code=0x80070057)
+    algorithm, content = (arguments[2] if len(arguments) > 2 else "SHA1"), read(host, arguments[1])
+    if content is None:
+        return Output("CertUtil: -hashfile command FAILED: 0x80070002\r\n", exit_code=0x80070002)
+    digest = hashlib.new(algorithm, content).hexdigest()
+    if host.build < FIRST_WITH_CLOSE_HASH:
+        digest = " ".join(digest[place : place + 2] for place in range(0, len(digest), 2))
+    german = host.language == "de-DE"
+    head = f"{algorithm}-Hash der Datei {arguments[1]}:" if german else f"{algorithm} hash of file {arguments[1]}:"
+    tail = (
+        "CertUtil: -hashfile-Befehl wurde erfolgreich ausgeführt."
+        if german
+        else ("CertUtil: -hashfile command completed successfully.")
+    )
+    return Output(f"{head}\r\n{digest}\r\n{tail}\r\n")
 
 
 @files.cmdlet("Test-Path")

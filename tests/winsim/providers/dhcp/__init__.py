@@ -22,7 +22,7 @@ from __future__ import annotations
 from . import classes, cmdlets, invariants, netsh
 from .clients import Client, Network
 from .invariants import violations
-from .server import install, is_serving, remove
+from .server import install, is_serving, remove, service_of
 from .state import Lease, Server, server_of
 
 __all__ = [
@@ -38,5 +38,6 @@ __all__ = [
     "netsh",
     "remove",
     "server_of",
+    "service_of",
     "violations",
 ]
