@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.action import FieldnotesAction
-from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.hang_recovery import HangRecoveryInfo
+from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.hang_recovery_info import HangRecoveryInfo
 
 
 class ActionModule(FieldnotesAction):

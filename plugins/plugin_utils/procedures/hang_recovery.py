@@ -7,17 +7,14 @@ https://learn.microsoft.com/previous-versions/windows/desktop/mscs/cluster-hangr
 
 from __future__ import annotations
 
-import datetime
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FieldnotesError, Refusal, VerificationFailed, WsmanFault
-from ..journal import Entry, Journal, utc_text
+from ..journal import Entry, Journal
 from ..windows import registry
 from ..windows.cluster import NODE_DOWN, NODE_JOINING, NODE_PAUSED, Cluster, Node
-from ..windows.eventlog import LogEvent, read_events
 from ..windows.operating_system import (
     SERVER_2012,
     ComputerSystem,
@@ -45,8 +42,8 @@ DUMP_TYPES = {"none": 0, "complete": 1, "kernel": 2, "small": 3, "automatic": 7}
 WINDOWS_10_1703 = 15063
 """The first build with live_dump: the reference dates it to Windows 10 version 1703 and names no server."""
 
-_CRASH_CONTROL = registry.Key(r"SYSTEM\CurrentControlSet\Control\CrashControl")
-_DUMP_OVERHEAD = 257 * 2**20
+CRASH_CONTROL = registry.Key(r"SYSTEM\CurrentControlSet\Control\CrashControl")
+DUMP_OVERHEAD = 257 * 2**20
 _SHORTEST_TIMEOUT, _LONGEST_TIMEOUT, _SHORT_TIMEOUT = 6, 2**32 - 1, 30
 
 
@@ -127,7 +124,7 @@ def first_build_with(action: str) -> int:
     return SERVER_2012 if ACTIONS[action] <= ACTIONS["debug_break"] else WINDOWS_10_1703
 
 
-def _name_of(number: int | None, names: Mapping[str, int]) -> str | None:
+def name_of(number: int | None, names: Mapping[str, int]) -> str | None:
     if number is None:
         return None
     return next((name for name, value in names.items() if value == number), "unknown")
@@ -183,7 +180,7 @@ def _cluster_exe(host: Host, windows_directory: str) -> str | None:
     return path if host.cim.query(DataFile, f"Name = {literal(path)}") else None
 
 
-def _paging_file(host: Host, windows_directory: str) -> int:
+def paging_file_on_boot_volume(host: Host, windows_directory: str) -> int:
     """Bytes of paging file on the boot volume."""
     volume = windows_directory[:2].lower()
     files = host.cim.query(PageFileUsage)
@@ -231,7 +228,7 @@ class HangRecovery:
         journalled = (journal or {}).get("goal") or {}
         dump = None
         if parameters.dump_type is not None or journalled.get("dump_type") is not None:
-            dump = registry.read_dword(host, _CRASH_CONTROL, "CrashDumpEnabled")
+            dump = registry.read_dword(host, CRASH_CONTROL, "CrashDumpEnabled")
         goal = parameters.goal
         new_timeout = cluster.ClusSvcHangTimeout is not None and (
             _differs(goal["timeout"], cluster.ClusSvcHangTimeout) or journalled.get("timeout") is not None
@@ -241,16 +238,21 @@ class HangRecovery:
         if new_timeout or new_dump or _differs(goal["action"], cluster.HangRecoveryAction):
             system = read_operating_system(host)
         node = system.CSName if system is not None else _named_in_inventory(host, nodes)
-        complete = new_dump and parameters.dump_type == "complete" and system is not None
+        cluster_exe = memory = paging_file = None
+        if system is not None and new_timeout:
+            cluster_exe = _cluster_exe(host, system.WindowsDirectory)
+        if system is not None and new_dump and parameters.dump_type == "complete":
+            memory = host.cim.query_one(ComputerSystem).TotalPhysicalMemory
+            paging_file = paging_file_on_boot_volume(host, system.WindowsDirectory)
         return State(
             cluster=cluster,
             nodes=nodes,
             node=node if node is not None else host.cim.query_one(ComputerSystem).Name,
             dump=dump,
             own_build=system.build if system is not None else None,
-            cluster_exe=_cluster_exe(host, system.WindowsDirectory) if system is not None and new_timeout else None,
-            memory=host.cim.query_one(ComputerSystem).TotalPhysicalMemory if complete else None,
-            paging_file=_paging_file(host, system.WindowsDirectory) if complete and system is not None else None,
+            cluster_exe=cluster_exe,
+            memory=memory,
+            paging_file=paging_file,
             journal=journal,
         )
 
@@ -300,10 +302,10 @@ class HangRecovery:
 
 def _report(values: Mapping[str, int | None]) -> dict[str, Any]:
     return {
-        "action": _name_of(values["action"], ACTIONS),
+        "action": name_of(values["action"], ACTIONS),
         "action_value": values["action"],
         "timeout": values["timeout"],
-        "dump_type": _name_of(values["dump_type"], DUMP_TYPES),
+        "dump_type": name_of(values["dump_type"], DUMP_TYPES),
         "dump_value": values["dump_type"],
     }
 
@@ -390,7 +392,7 @@ class _Steps:
             return None
         skip = wanted == actual
         start = original if skip else actual
-        shown = [_name_of(v, names) if names is not None else v for v in (start, wanted)]
+        shown = [name_of(v, names) if names is not None else v for v in (start, wanted)]
         return Step(
             name=f"set {what} from {shown[0]} to {shown[1]}{unit}",
             do=lambda: write(wanted),
@@ -440,7 +442,7 @@ class _Steps:
             )
 
     def _set_dump(self, value: int) -> None:
-        registry.write_dword(self._host, _CRASH_CONTROL, "CrashDumpEnabled", value)
+        registry.write_dword(self._host, CRASH_CONTROL, "CrashDumpEnabled", value)
 
 
 def _refuse(host: Host, parameters: Parameters, state: State, *, changes_cluster: bool) -> None:
@@ -507,7 +509,7 @@ def _warnings(parameters: Parameters, state: State, *, stale: bool, unsure: bool
             f"{state.node} has no cluster.exe: whether ClusSvcHangTimeout can be set depends on what WMI accepts here; "
             "where it does not, nothing is changed"
         )
-    yield from _dump_warnings(parameters.action, _name_of(state.dump, DUMP_TYPES), parameters, state)
+    yield from _dump_warnings(parameters.action, name_of(state.dump, DUMP_TYPES), parameters, state)
 
 
 def _dump_warnings(action: str | None, dump: str | None, parameters: Parameters, state: State) -> Iterable[str]:
@@ -515,176 +517,13 @@ def _dump_warnings(action: str | None, dump: str | None, parameters: Parameters,
     if action in ("bugcheck", "bugcheck_all") and goal in ("none", "small"):
         yield f"dump type {goal}: the bug check of a hung node will leave no usable evidence"
     if state.memory is not None and state.paging_file is not None:
-        needed = state.memory + _DUMP_OVERHEAD
+        needed = state.memory + DUMP_OVERHEAD
         if state.paging_file < needed:
-            yield _small_paging_file(needed, state.paging_file)
+            yield small_paging_file(needed, state.paging_file)
 
 
-def _small_paging_file(needed: int, present: int) -> str:
+def small_paging_file(needed: int, present: int) -> str:
     return (
         f"a complete dump needs a paging file of {needed} bytes on the boot volume "
         f"(memory and 257 MB), it has {present} bytes"
     )
-
-
-# The report on the past
-
-_FAILOVER_CLUSTERING = "microsoft-windows-failoverclustering"
-_SERVICE_CONTROL_MANAGER = "service control manager"
-# UNCONFIRMED which of the two names Win32_NTLogEvent gives; Windows Error Reporting uses code 1001 as well.
-_BUG_CHECK_SOURCES = ("bugcheck", "microsoft-windows-wer-systemerrorreporting")
-_BUG_CHECK_0X9E = re.compile(r"\s*0x0*9e\b", re.IGNORECASE)
-_HEX = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class InfoParameters:
-    """history_days: how far back, 0 reads nothing; history_max: newest events of a kind."""
-
-    history_days: int
-    history_max: int
-
-
-class HangRecoveryInfo:
-    """Module ``hang_recovery_info``."""
-
-    module = "hang_recovery_info"
-
-    def parameters(self, arguments: Mapping[str, Any]) -> InfoParameters:
-        """Errors: Refusal."""
-        days, most = arguments["history_days"], arguments["history_max"]
-        if not 0 <= days <= 3650:
-            raise Refusal("history_days", f"history_days must be between 0 and 3650, got {days}")
-        if not 1 <= most <= 1000:
-            raise Refusal("history_max", f"history_max must be between 1 and 1000, got {most}")
-        return InfoParameters(days, most)
-
-    def answer(self, host: Host, parameters: InfoParameters) -> tuple[Mapping[str, Any], Iterable[str]]:
-        """Errors: Refusal R3, R4."""
-        cluster = read_cluster(host, fqdn=False)
-        nodes = read_nodes(host)
-        system = read_operating_system(host)
-        build = min(node.BuildNumber for node in nodes)
-        dump = _read_dump(host)
-        action = str(_name_of(cluster.HangRecoveryAction, ACTIONS))
-        warnings = []
-        if action == "unknown":
-            warnings.append(
-                f"cluster {cluster.Name} has HangRecoveryAction {cluster.HangRecoveryAction}, which no reference names"
-            )
-        history, complete = _read_history(host, parameters)
-        if not complete:
-            warnings.append("the System log does not reach back as far as asked: it wrapped or was cleared")
-        return {
-            "cluster": cluster.Name,
-            "node": system.CSName,
-            "action": action,
-            "action_value": cluster.HangRecoveryAction,
-            "timeout": cluster.ClusSvcHangTimeout,
-            "allowed_actions": allowed_actions(build),
-            "os_default_action": default_action(build),
-            "is_default": action == default_action(build),
-            "dump": dump,
-            "advice": list(_advice(host, action, dump, history, system.WindowsDirectory)),
-            "history": {**history, "complete": complete},
-        }, warnings
-
-
-def _read_dump(host: Host) -> dict[str, Any]:
-    def flag(name: str) -> bool:
-        return bool(registry.read_dword(host, _CRASH_CONTROL, name))
-
-    value = registry.read_dword(host, _CRASH_CONTROL, "CrashDumpEnabled")
-    return {
-        "type": _name_of(value, DUMP_TYPES),
-        "value": value,
-        "file": registry.read_expanded_string(host, _CRASH_CONTROL, "DumpFile"),
-        "auto_reboot": flag("AutoReboot"),
-        "overwrite": flag("Overwrite"),
-        "log_event": flag("LogEvent"),
-        "minidump_dir": registry.read_expanded_string(host, _CRASH_CONTROL, "MinidumpDir"),
-    }
-
-
-def _read_history(host: Host, parameters: InfoParameters) -> tuple[dict[str, Any], bool]:
-    kinds: dict[str, list[dict[str, Any]]] = {"logged": [], "recovered": [], "service_ended": [], "bugcheck": []}
-    complete = True
-    if parameters.history_days:
-        since = host.clock.now() - datetime.timedelta(days=parameters.history_days)
-        events = read_events(host, "System", (4869, 4870, 7031, 1001), since)
-        ended = any(event.EventCode == 7031 for event in events)
-        service = find_service(host, "ClusSvc") if ended else None
-        display_name = service.DisplayName if service is not None else None
-        for event in events:
-            kind, entry = _entry_of(event, display_name)
-            if kind is not None:
-                kinds[kind].append(entry)
-        complete = host.cim.any(LogEvent, f"Logfile = 'System' AND TimeGenerated < {literal(since)}")
-    return {kind: _summary(entries, parameters.history_max) for kind, entries in kinds.items()}, complete
-
-
-def _summary(entries: list[dict[str, Any]], most: int) -> dict[str, Any]:
-    newest = sorted(entries, key=lambda entry: (entry["time"], entry["record"]), reverse=True)
-    return {"count": len(newest), "last": newest[0]["time"] if newest else None, "events": newest[:most]}
-
-
-def _entry_of(event: LogEvent, display_name: str | None) -> tuple[str | None, dict[str, Any]]:
-    """The kind of a record in the history, None for one that does not count, and what is told of it."""
-    entry: dict[str, Any] = {"time": utc_text(event.TimeGenerated), "record": event.RecordNumber}
-    source, strings = (event.SourceName or "").lower(), event.strings
-    if source == _FAILOVER_CLUSTERING and event.EventCode == 4869:
-        return "logged", {**entry, "process": _at(strings, 0), "pid": _int(strings, 1), "seconds": _int(strings, 2)}
-    if source == _FAILOVER_CLUSTERING and event.EventCode == 4870:
-        return "recovered", {**entry, "pid": _int(strings, 0), "seconds": _int(strings, 1)}
-    if source == _SERVICE_CONTROL_MANAGER and event.EventCode == 7031:
-        # The display name is in the language of the host, in the event as in the service.
-        if display_name is not None and _at(strings, 0) == display_name:
-            return "service_ended", {**entry, "times": _int(strings, 1)}
-    elif source in _BUG_CHECK_SOURCES and event.EventCode == 1001 and _BUG_CHECK_0X9E.match(_at(strings, 0) or ""):
-        numbers = _HEX.findall((_at(strings, 0) or "").partition("(")[2])
-        return "bugcheck", {
-            **entry,
-            "process_address": numbers[0] if numbers else None,
-            "seconds": int(numbers[1], 16) if len(numbers) > 1 else None,
-            "watchdog_source": int(numbers[2], 16) if len(numbers) > 2 else None,
-            "dump_file": _at(strings, 1) or None,
-        }
-    return None, entry
-
-
-def _at(strings: Sequence[str], index: int) -> str | None:
-    return strings[index] if index < len(strings) else None
-
-
-def _int(strings: Sequence[str], index: int) -> int | None:
-    text = (_at(strings, index) or "").strip()
-    return int(text) if re.fullmatch(r"\d+", text) else None
-
-
-def _advice(
-    host: Host,
-    action: str,
-    dump: Mapping[str, Any],
-    history: Mapping[str, Any],
-    windows_directory: str,
-) -> Iterable[str]:
-    if history["bugcheck"]["count"]:
-        yield (
-            "bug check 0x9E is a reaction to a hang, not a fault of clustering: look at exhausted user-mode resources "
-            "(events 2019 and 2020 on pool memory, memory, disk), not at the Cluster service"
-        )
-    if action in ("bugcheck", "bugcheck_all"):
-        if dump["type"] in ("kernel", "automatic"):
-            yield (
-                "a kernel dump holds no user-mode memory, where the cause of a hang usually is: "
-                "set dump_type: complete before the next hang"
-            )
-        elif dump["type"] in ("none", "small"):
-            yield f"dump type {dump['type']}: the bug check of a hung node will leave no usable evidence"
-    if action == "terminate_service":
-        yield "terminate_service ends the service through user mode: in a real hang it may never finish"
-    if dump["type"] == "complete":
-        memory = host.cim.query_one(ComputerSystem).TotalPhysicalMemory
-        present = _paging_file(host, windows_directory)
-        if memory is not None and present < memory + _DUMP_OVERHEAD:
-            yield _small_paging_file(memory + _DUMP_OVERHEAD, present)
