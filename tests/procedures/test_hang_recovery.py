@@ -567,6 +567,29 @@ def test_trouble_at_any_request_is_one_clear_line_and_the_next_run_completes(kin
             assert not third["changed"], nth
 
 
+@pytest.mark.parametrize(
+    ("action", "dump", "said"),
+    [
+        (3, 2, "a kernel dump holds no user-mode memory"),
+        (4, 7, "a kernel dump holds no user-mode memory"),
+        (3, 0, "dump type none: the bug check of a hung node will leave no usable evidence"),
+        (4, 3, "dump type small: the bug check of a hung node will leave no usable evidence"),
+        (2, 2, "in a real hang it may never finish"),
+        (3, 1, f"a complete dump needs a paging file of {16 * 2**30 + 257 * 2**20} bytes"),
+    ],
+)
+def test_info_advises_on_action_and_dump(action: int, dump: int, said: str) -> None:
+    fleet = cl1(action=action)
+    fleet["hosts"]["N1"].update(memory="16 GiB", pagefiles={"C:\\pagefile.sys": "4 GiB", "D:\\pagefile.sys": "64 GiB"})
+    with World(fleet) as world:
+        registry(world.host("N1")).set(CRASH_CONTROL, "CrashDumpEnabled", dump)
+        result = world.run("N1", "hang_recovery_info")
+        assert any(said in advice for advice in result["advice"]), result["advice"]
+        assert result["dump"]["value"] == dump
+        assert result["dump"]["file"] == r"C:\Windows\MEMORY.DMP"
+        assert result["is_default"] is False
+
+
 def test_info_says_how_far_the_log_reaches() -> None:
     with World(cl1()) as world:
         host = world.host("N1")

@@ -29,6 +29,7 @@ from .hang_recovery import (
     paging_file_on_boot_volume,
     read_cluster,
     read_nodes,
+    small_paging_file,
 )
 
 _FAILOVER_CLUSTERING = "microsoft-windows-failoverclustering"
