@@ -51,6 +51,8 @@ ABORTED = 995
 
 DEFAULT_ENVELOPE = 153600
 ENVELOPE_OVERHEAD = 4096
+# The element around a fragment: its tags, the stream's name, the command's id.
+STREAM_OVERHEAD = 160
 FRAGMENT_HEADER = 21
 BOM = b"\xef\xbb\xbf"
 IDLE_SECONDS = 7200.0
@@ -151,15 +153,17 @@ class Shell:
         )
 
     def take(self, target: uuid.UUID | None, budget: int, messages: int | None) -> list[bytes]:
-        """Fragments for an answer: at most `budget` bytes, and at most `messages` messages; at least one fragment."""
-        size = 997 if self.host.switches["psrp.fragments"] == "small" else budget
-        while payload := self.pool.data_to_send(min(size, budget)):
+        """Fragments for an answer: at most `budget` characters of it, and at most `messages` messages; at least one."""
+        whole = max(64, (budget - STREAM_OVERHEAD) * 3 // 4)
+        size = 997 if self.host.switches["psrp.fragments"] == "small" else whole
+        while payload := self.pool.data_to_send(min(size, whole)):
             queue = self.outgoing.setdefault(payload.pipeline_id, collections.deque())
             queue.extend(_fragments(payload.data))
         queue = self.outgoing.get(target, collections.deque())
         taken: list[bytes] = []
         while queue and (messages is None or messages > 0):
-            if taken and sum(map(len, taken)) + len(queue[0]) > budget:
+            budget -= STREAM_OVERHEAD + (len(queue[0]) + 2) // 3 * 4
+            if taken and budget < 0:
                 break
             taken.append(queue.popleft())
             if messages is not None and _is_last(taken[-1]):
@@ -168,10 +172,12 @@ class Shell:
 
 
 def _fragments(data: bytes) -> Iterator[bytes]:
-    while data:
-        end = FRAGMENT_HEADER + int.from_bytes(data[17:FRAGMENT_HEADER], "big")
-        yield data[:end]
-        data = data[end:]
+    start = 0
+    while start < len(data):
+        body = start + FRAGMENT_HEADER
+        end = body + int.from_bytes(data[start + 17 : body], "big")
+        yield data[start:end]
+        start = end
 
 
 def _is_last(fragment: bytes) -> bool:
@@ -524,8 +530,9 @@ def _wait(host: Host, seconds: float, ready: Callable[[], bool]) -> bool:
 
 
 def _budget(host: Host, request: Request) -> int:
+    """Characters of an answer: each counts as two bytes against MaxEnvelopeSize."""
     envelope = min(request.max_envelope_size or DEFAULT_ENVELOPE, host.winrm.max_envelope_kb * 1024)
-    return max(64, (envelope - ENVELOPE_OVERHEAD) * 3 // 4)
+    return max(STREAM_OVERHEAD + 96, (envelope - ENVELOPE_OVERHEAD) // 2)
 
 
 def _messages(shell: Shell, target: uuid.UUID | None) -> int | None:
