@@ -123,6 +123,7 @@ def _predict(outcome: Outcome, plan: Plan, journalled: bool) -> None:
     outcome.values["steps"] = [record.as_dict() for record in records]
     outcome.changed = plan.changes
     outcome.after = plan.goal
+    outcome.warnings.extend(plan.unsure)
     if plan.then is not None:
         raise plan.then
 

@@ -169,6 +169,7 @@ class Plan:
     proved: the steps themselves have made sure of the goal, so nothing is observed again;
     keeps_journal: the steps themselves end the journal, or leave it for a later task;
     findings: filled by the steps;
+    unsure: warnings of check mode, on what only the steps themselves can find out;
     way_back: what brings the host back after a failure, instead of each step's undo; no step where nothing may be taken
     back any more;
     rescue: what is done all the same once a step that is final has begun and the run fails, so that the host serves
@@ -192,6 +193,7 @@ class Plan:
     proved: bool = False
     keeps_journal: bool = False
     findings: Findings = field(default_factory=Findings)
+    unsure: tuple[str, ...] = ()
     way_back: Callable[[FieldnotesError], Sequence[Step]] | None = None
     rescue: Callable[[FieldnotesError], Sequence[Step]] | None = None
     shows_journal: bool = False
