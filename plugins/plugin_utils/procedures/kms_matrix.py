@@ -168,11 +168,11 @@ def not_activated(key_group: str, activates: Iterable[str]) -> list[str]:
     """The wanted generations that a key of a group is too old for."""
     servers = [name for name in GENERATIONS if name.startswith("ws")]
     if key_group in ("ws2025", "ws2022"):
-        newest, no_clients = key_group, ()
+        newest, no_clients = key_group, frozenset[str]()
     elif key_group in SERVER_KEYS:
-        newest, no_clients = key_group, ("windows_11",)
+        newest, no_clients = key_group, frozenset({"windows_11"})
     elif key_group == "win10":
-        newest, no_clients = "", ("windows_11",)
+        newest, no_clients = "", frozenset({"windows_11"})
     else:
         return []
     too_new = servers[servers.index(newest) + 1 :] if newest else servers

@@ -366,8 +366,9 @@ def _zones(host: Host) -> list[str]:
 @tcp.contributes
 def key_management_service(host: Host) -> Iterator[tcp.Listener]:
     state, service = host.state(LicensingState), host.state(ServicesState).get(service_name(host))
-    listens = state.loaded_enabled or host.switches["licensing.listens"] == "at_once"
-    if service is not None and service.pid and kms_enabled(host) and listens:
+    # Without a restart a service that lost its key goes on listening.
+    listens = state.loaded_enabled or (kms_enabled(host) and host.switches["licensing.listens"] == "at_once")
+    if service is not None and service.pid and listens:
         yield tcp.Listener(state.loaded_port, service.pid)
 
 

@@ -1,0 +1,14 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from ansible_collections.fieldnotes.windows.plugins.plugin_utils.action import FieldnotesAction
+from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.kms_host import KmsHost
+
+
+class ActionModule(FieldnotesAction):
+    """Makes a machine a KMS host, or takes that away."""
+
+    procedure = KmsHost()
+    secrets = ("product_key", "replacement_product_key", "confirmation_id")
