@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..wsman.bindings import CimClass, key
-from ..wsman.types import moment, uint32, uint64
+from ..wsman.types import boolean, moment, uint32, uint64
+from ..wsman.wql import any_of
 from .registry import HasCim
 
 SERVER_2008_R2 = 7600
@@ -34,6 +37,25 @@ class ComputerSystem(CimClass, namespace="root/cimv2", wmi="Win32_ComputerSystem
     TotalPhysicalMemory: uint64 | None
 
 
+class ComputerName(CimClass, namespace="root/cimv2", wmi="Win32_ComputerSystem"):
+    """The names of the computer. Domain is that of Active Directory where PartOfDomain, else a workgroup."""
+
+    Name: str = key()
+    DNSHostName: str | None
+    Domain: str | None
+    PartOfDomain: boolean | None
+
+    @property
+    def short(self) -> str:
+        """The host name."""
+        return self.DNSHostName or self.Name
+
+    @property
+    def fqdn(self) -> str | None:
+        """The full name, None in a workgroup."""
+        return f"{self.short}.{self.Domain}" if self.PartOfDomain and self.Domain else None
+
+
 class PageFileUsage(CimClass, namespace="root/cimv2", wmi="Win32_PageFileUsage"):
     """A paging file in use. AllocatedBaseSize is in MB."""
 
@@ -41,10 +63,24 @@ class PageFileUsage(CimClass, namespace="root/cimv2", wmi="Win32_PageFileUsage")
     AllocatedBaseSize: uint32
 
 
+class RunningProcess(CimClass, namespace="root/cimv2", wmi="Win32_Process"):
+    """https://learn.microsoft.com/en-us/windows/win32/cimwin32prov/win32-process"""
+
+    Handle: str = key()
+    ProcessId: uint32
+    Name: str | None
+
+
 class DataFile(CimClass, namespace="root/cimv2", wmi="CIM_DataFile"):
     """One file."""
 
     Name: str = key()
+
+
+def read_process_names(host: HasCim, ids: Sequence[int]) -> dict[int, str]:
+    """Names of the executables of these processes that still run."""
+    found = host.cim.query(RunningProcess, any_of("ProcessId", list(ids))) if ids else []
+    return {process.ProcessId: process.Name or "" for process in found}
 
 
 def read_operating_system(host: HasCim) -> OperatingSystem:

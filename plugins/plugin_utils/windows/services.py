@@ -14,7 +14,7 @@ from typing import Protocol
 from ..errors import MethodFailed
 from ..wsman.bindings import CimClass, Method, key
 from ..wsman.types import moment, uint32
-from ..wsman.wql import literal
+from ..wsman.wql import any_of, literal
 from .registry import HasCim
 
 RETURNS = {
@@ -61,6 +61,25 @@ class Service(CimClass, namespace="root/cimv2", wmi="Win32_Service"):
 def find_service(host: HasCim, name: str) -> Service | None:
     """A service by its short name; None where it is not installed."""
     return host.cim.query_optional(Service, f"Name = {literal(name)}")
+
+
+class ServiceState(CimClass, namespace="root/cimv2", wmi="Win32_Service"):
+    """Whether a service runs, or will after the next start."""
+
+    Name: str = key()
+    State: str
+    StartMode: str | None
+
+    @property
+    def in_use(self) -> bool:
+        """Running, or started with Windows."""
+        return self.State == "Running" or self.StartMode == "Auto"
+
+
+def read_services(host: HasCim, names: Sequence[str]) -> dict[str, ServiceState]:
+    """Those of these services that are installed, by name as given."""
+    found = {service.Name.lower(): service for service in host.cim.query(ServiceState, any_of("Name", list(names)))}
+    return {name: found[name.lower()] for name in names if name.lower() in found}
 
 
 # Starting anew

@@ -46,6 +46,16 @@ declare(
     page="disable_ipv6",
 )
 
+declare(
+    "tcpip6.policies_without_native",
+    {
+        "follow": "IPv4 comes first in the prefix policies if 0x20 is set, also with 0x10",
+        "untouched": "with 0x10 the prefix policies stay as they are by default",
+    },
+    open_question="what the prefix policies look like where native IPv6 is off",
+    page="disable_ipv6",
+)
+
 # RFC 6724 and, before it, RFC 3484: prefix, precedence, label.
 RFC_6724 = (
     ("::1/128", 50, 0),
@@ -138,7 +148,10 @@ def has_native(host: Host) -> bool:
 
 
 def prefers_ipv4(host: Host) -> bool:
-    return bool((host.state(Tcpip6).active or 0) & PREFER_IPV4)
+    active = host.state(Tcpip6).active or 0
+    if active & NATIVE and host.switches["tcpip6.policies_without_native"] == "untouched":
+        return False
+    return bool(active & PREFER_IPV4)
 
 
 # The prefix policies
