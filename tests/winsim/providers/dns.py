@@ -262,6 +262,18 @@ def zones(host: Host) -> Iterator[Instance]:
         }
 
 
+@dns.method(NAMESPACE, "MicrosoftDNS_Zone", "PauseZone")
+def pause_zone(host: Host, instance: Instance | None, inputs: Instance) -> Instance:
+    zones_of(host)[(instance or {})["Name"]].paused = True
+    return {}
+
+
+@dns.method(NAMESPACE, "MicrosoftDNS_Zone", "ResumeZone")
+def resume_zone(host: Host, instance: Instance | None, inputs: Instance) -> Instance:
+    zones_of(host)[(instance or {})["Name"]].paused = False
+    return {}
+
+
 def _class_of(kind: str) -> str:
     return f"MicrosoftDNS_{kind}Type"
 
