@@ -170,9 +170,11 @@ def test_replication_brings_a_change_to_the_other_controllers_later() -> None:
     assert ask(fleet.host("dc1"), "InDC") is None
     assert ask(fleet.host("dc2"), "InDC")
     assert is_serving(old)
-    fleet.clock.advance(15)
-    assert ask(fleet.host("dc2"), "InDC") is None
-    assert not is_serving(old)
+    again = Fleet.restore(fleet.dump())
+    for each in (fleet, again):
+        each.clock.advance(15)
+        assert ask(each.host("dc2"), "InDC") is None
+        assert not is_serving(each.host("old"))
 
 
 @pytest.mark.parametrize("position", ["20070", "5"])
@@ -262,3 +264,32 @@ def test_dc_and_member_tell_their_role() -> None:
     role = {host.name: providers.get(host, "root/cimv2", "Win32_ComputerSystem", {})["DomainRole"]
             for host in fleet.hosts.values()}  # fmt: skip
     assert role == {"old": 3, "new": 3, "dc1": 5}
+
+
+@pytest.mark.parametrize("position", ["false", "true"])
+def test_a_workgroup_server_serves_whatever_it_says_of_its_authorization(position: str) -> None:
+    fleet = Fleet.load({"clock": {"speed": 0}, "hosts": {"old": {"features": ["DHCP"], "dhcp": {"scopes": [SCOPE]}}}})
+    old = fleet.host("old")
+    old.switches["dhcp.workgroup_authorized"] = position
+    assert ask(old, "Setting")["IsAuthorized"] == (position == "true")
+    assert is_serving(old)
+
+
+@pytest.mark.parametrize("position", ["absent", "carried"])
+def test_removing_a_failover_relationship_deletes_its_scopes_on_the_partner_and_an_export_may_carry_it(
+    position: str,
+) -> None:
+    relationship = {"Name": "pair", "PartnerServer": "new.corp.example", "ScopeId": ["10.0.1.0"], "Mode": "LoadBalance"}
+    fleet = build()
+    old, new = fleet.host("old"), fleet.host("new")
+    new.switches["dhcp.import_failover"] = position
+    old.state(Server).records["v4Failover"].append(dict(relationship))
+    folder(old, "C:\\store")
+    run(old, "Export-DhcpServer", File="C:\\store\\x.xml", Leases=True)
+    new.state(Files).add(old.state(Files).files["c:\\store\\x.xml"])
+    run(new, "Import-DhcpServer", File="C:\\store\\x.xml", BackupPath="C:\\b", Leases=True, Force=True)
+    assert len(ask(new, "v4Failover", "GetByName") or []) == (position == "carried")
+    ask(old, "v4Failover", "Remove", Name=["pair"], Force=True)
+    assert ask(old, "v4Failover", "GetByName") is None
+    assert ask(old, "v4Scope")
+    assert ask(new, "v4Scope") is None

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -67,6 +68,16 @@ class Entry:
 
 
 @dataclass
+class Pending:
+    """A change on its way to the copies `keys`, until `due`."""
+
+    due: datetime
+    keys: list[str]
+    entry: Entry
+    adds: bool
+
+
+@dataclass
 class Directory:
     """The copies of the list by domain and domain controller (`corp.example/DC1`)."""
 
@@ -74,6 +85,7 @@ class Directory:
     may_authorize: list[str] | None = None
     lists: dict[str, list[Entry]] = field(default_factory=dict)
     reachable: bool = True
+    pending: list[Pending] = field(default_factory=list)
 
 
 @dataclass
@@ -156,8 +168,8 @@ def _controllers(host: Host) -> list[str]:
     return inside or keys
 
 
-def _asked(host: Host) -> list[Entry]:
-    """The copy that the host sees. Raises DirectoryError."""
+def _asked(host: Host) -> str:
+    """The key of the copy that the host sees. Raises DirectoryError."""
     state = host.fleet.state(Directory)
     keys = _controllers(host)
     if host.domain is None or not keys or not state.reachable:
@@ -167,13 +179,17 @@ def _asked(host: Host) -> list[Entry]:
     controller = host.fleet.find_host(chosen.split("/")[1]) if not chosen.endswith(OUTSIDE) else None
     if controller is not None and controller.up_at is not None:
         raise DirectoryError(ERROR_DDS_NO_DS_AVAILABLE)
-    return state.lists[chosen]
+    return chosen
+
+
+def _copy(host: Host) -> list[Entry]:
+    return host.fleet.state(Directory).lists[_asked(host)]
 
 
 def authorized_servers(host: Host) -> list[Entry] | None:
     """What the computer account of the host reads (the DHCP service itself); None without a domain controller."""
     try:
-        return _asked(host)
+        return _copy(host)
     except DirectoryError:
         return None
 
@@ -190,28 +206,28 @@ def _check_caller(host: Host, *, change: bool) -> None:
 
 def read_list(host: Host) -> list[Entry]:
     """The list as the present caller reads it on this host. Raises DirectoryError."""
-    found = _asked(host)
+    found = _copy(host)
     _check_caller(host, change=False)
     return list(found)
 
 
 def authorize(host: Host, entry: Entry) -> bool:
     """Add a server as the present caller; False if it was there. Raises DirectoryError."""
-    copy = _asked(host)
+    copy = _copy(host)
     _check_caller(host, change=True)
     if any(_same(each, entry) for each in copy):
         return False
-    _replicate(host, copy, partial(_add, entry=entry))
+    _replicate(host, entry, adds=True)
     return True
 
 
 def unauthorize(host: Host, entry: Entry) -> bool:
     """Remove a server as the present caller; False if it was not there. Raises DirectoryError."""
-    copy = _asked(host)
+    copy = _copy(host)
     _check_caller(host, change=True)
     if not any(_same(each, entry) for each in copy):
         return False
-    _replicate(host, copy, partial(_remove, entry=entry))
+    _replicate(host, entry, adds=False)
     return True
 
 
@@ -219,28 +235,38 @@ def _same(left: Entry, right: Entry) -> bool:
     return left.name.lower() == right.name.lower() and left.ip == right.ip
 
 
-def _add(copy: list[Entry], entry: Entry) -> None:
-    if not any(_same(each, entry) for each in copy):
-        copy.append(Entry(entry.name, entry.ip))
-
-
-def _remove(copy: list[Entry], entry: Entry) -> None:
-    copy[:] = [each for each in copy if not _same(each, entry)]
-
-
-def _replicate(host: Host, copy: list[Entry], change: Callable[[list[Entry]], None]) -> None:
+def _replicate(host: Host, entry: Entry, *, adds: bool) -> None:
     """Change one copy now and the others of the domain when replication has reached them."""
-    fleet, state = host.fleet, host.fleet.state(Directory)
-    others = [state.lists[key] for key in _controllers(host) if state.lists[key] is not copy]
-    _apply(fleet, [copy], change)
-    if state.replication_seconds > 0:
-        fleet.clock.after(state.replication_seconds, partial(_apply, fleet, others, change))
+    fleet, state, own = host.fleet, host.fleet.state(Directory), _asked(host)
+    others = [key for key in _controllers(host) if key != own]
+    _apply(fleet, [own], entry, adds=adds)
+    if state.replication_seconds > 0 and others:
+        state.pending.append(Pending(host.now() + timedelta(seconds=state.replication_seconds), others, entry, adds))
+        _schedule(fleet, state.pending[-1])
     else:
-        _apply(fleet, others, change)
+        _apply(fleet, others, entry, adds=adds)
 
 
-def _apply(fleet: Fleet, copies: list[list[Entry]], change: Callable[[list[Entry]], None]) -> None:
-    for copy in copies:
-        change(copy)
+def _schedule(fleet: Fleet, pending: Pending) -> None:
+    fleet.clock.at(pending.due, partial(_arrive, fleet, pending))
+
+
+def _arrive(fleet: Fleet, pending: Pending) -> None:
+    fleet.state(Directory).pending.remove(pending)
+    _apply(fleet, pending.keys, pending.entry, adds=pending.adds)
+
+
+@directory.arm
+def arm(host: Host) -> None:
+    """Once per fleet: what is on its way goes on."""
+    if host is next(iter(host.fleet.hosts.values())):
+        for pending in host.fleet.state(Directory).pending:
+            _schedule(host.fleet, pending)
+
+
+def _apply(fleet: Fleet, keys: list[str], entry: Entry, *, adds: bool) -> None:
+    for key in keys:
+        copy = fleet.state(Directory).lists[key]
+        copy[:] = [each for each in copy if not _same(each, entry)] + ([Entry(entry.name, entry.ip)] if adds else [])
     for function in _changes:
         function(fleet)

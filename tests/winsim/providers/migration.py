@@ -13,6 +13,7 @@ https://learn.microsoft.com/powershell/module/microsoft.windows.servermanager.mi
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -123,7 +124,16 @@ def _detail(severity: str, title: str, code: int = 0) -> PSObject:
     return PSObject((f"{TYPES}.MigrationResultDetails",), values, text=f"{TYPES}.MigrationResultDetails")
 
 
+def _log(host: Host, line: str) -> None:
+    """What went wrong stands in the tools' log as well."""
+    path = f"{host.windows_directory}\\Logs\\ServerMigration.log"
+    stamped = f"{host.now():%Y-%m-%d %H:%M:%S} {line}\r\n"
+    disk.write(host, path, (disk.read(host, path) or b"") + stamped.encode())
+
+
 def _failed(host: Host, identifier: str, title: str) -> PSObject | ErrorRecord:
+    with contextlib.suppress(disk.DiskFull):
+        _log(host, f"{identifier}: {title}")
     if host.switches["migration.failure"] == "error":
         return _error(title)
     return _result(identifier, _detail("Error", title, 1), success=False)
@@ -304,6 +314,8 @@ def _import_dhcp(host: Host, store: Store) -> PSObject | ErrorRecord:
     if not _stopped(host):
         return _failed(host, "DHCP", "The DHCP Server service is running.")
     invariants.importing(host)
+    if host.switches["dhcp.import_failover"] == "absent":
+        store.dhcp.records["v4Failover"] = []
     transfer.put(host, server, store.dhcp, overwrite=True, everything=True)
     server.imported = True
     if host.state(Migration).restart_after_import:

@@ -26,7 +26,7 @@ from ..directory import is_domain_controller
 from ..operating_system import Files
 from ..registry import Key, RegistryState
 from . import clients
-from .server import is_serving, state_of
+from .server import is_serving, lay_database, state_of
 from .state import Lease, Server, dhcp, server_of
 
 __all__ = ["InvariantBroken", "Violation", "check", "importing", "secret_seen", "violations"]
@@ -89,6 +89,7 @@ def watched(fleet: Fleet) -> bool:
 def arm(host: Host) -> None:
     """Once per fleet: clients act and everything is looked at, every second."""
     fleet = host.fleet
+    lay_database(host)
     if host is next(iter(fleet.hosts.values())) and watched(fleet):
         watch(fleet)
 

@@ -14,6 +14,7 @@ from winsim.switches import declare
 from .. import directory
 from ..adapters import Adapters
 from ..features import on_install, on_remove
+from ..operating_system import File, Files
 from ..services import Service, ServicesState, contributes, display_name, start
 from .state import COUNTERS, ROLE, SERVICE, Lease, Record, Server, free_addresses, server_of
 
@@ -34,6 +35,7 @@ __all__ = [
 
 PAGE = "dhcp_migrate 3.3"
 RETRY_SECONDS = 300.0
+EMPTY_DATABASE, BYTES_PER_LEASE = 1024**2, 300
 
 ERROR_ACCESS_DENIED = 5
 RPC_S_SERVER_UNAVAILABLE = 1722
@@ -89,9 +91,19 @@ def install(host: Host) -> None:
     added.state = "Stopped"
     host.state(ServicesState).services[SERVICE.lower()] = added
     start(host, added)
+    lay_database(host)
     from .invariants import watch
 
     watch(host.fleet)
+
+
+def lay_database(host: Host) -> None:
+    """The database is a file like any other, and takes its space."""
+    server = server_of(host)
+    if server is not None:
+        path = server.one("Database")["FileName"]
+        size = EMPTY_DATABASE + BYTES_PER_LEASE * len(server.leases)
+        host.state(Files).files.setdefault(path.lower(), File(path, size))
 
 
 @on_remove(ROLE)

@@ -16,6 +16,7 @@ from typing import Any
 
 from winsim import schema
 from winsim.host import Host
+from winsim.switches import declare
 
 from .. import directory
 from .clients import addresses_free
@@ -26,6 +27,13 @@ __all__ = ["VIEWS", "Inputs", "View", "shown"]
 
 Inputs = dict[str, Any]
 ViewFunction = Callable[[Host, Server, Inputs], Iterable[Record]]
+
+declare(
+    "dhcp.workgroup_authorized",
+    {"false": "a workgroup server is shown as not authorized", "true": "it is shown as authorized"},
+    open_question="what IsAuthorized says of a server that is in no domain",
+    page="dhcp_migrate 4.2",
+)
 
 ERROR_FILE_NOT_FOUND = 2
 ERROR_INVALID_PARAMETER = 87
@@ -125,9 +133,12 @@ def _among(value: Any, wanted: Any) -> bool:
 
 @view("Setting")
 def setting(host: Host, server: Server, inputs: Inputs) -> Iterator[Record]:
-    record = {**server.one("Setting"), "IsDomainJoined": host.domain is not None}
-    # UNCONFIRMED for a workgroup server, which nobody authorizes: it is shown as not authorized.
-    yield record | {"IsAuthorized": host.domain is not None and server.authorized}
+    alone = host.switches["dhcp.workgroup_authorized"] == "true"
+    yield {
+        **server.one("Setting"),
+        "IsDomainJoined": host.domain is not None,
+        "IsAuthorized": alone if host.domain is None else server.authorized,
+    }
 
 
 @view("Database")
