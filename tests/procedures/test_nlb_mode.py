@@ -458,6 +458,31 @@ def test_hosts_that_differ_after_the_change_are_named(world: World, position: st
     assert len(journals(world)) == 1
 
 
+def test_a_change_that_breaks_half_way_names_the_modes_and_is_completed_by_the_next_run(world: World) -> None:
+    web(world).breaks_at = "W1"
+    result = run(world, mode="multicast")
+    assert (result["refusal"], result["msg"]) == (
+        "R13",
+        "cluster 10.0.0.10 is in mixed modes: W1=unicast, W2=multicast; run the task again when all hosts answer",
+    )
+    assert modes(world) == ["unicast", "multicast"]
+    web(world).breaks_at = None
+    assert run(world, mode="multicast")["changed"]
+    assert modes(world) == ["multicast", "multicast"]
+
+
+def test_a_change_that_breaks_at_once_leaves_nothing_behind(world: World) -> None:
+    web(world).breaks_at = "W2"
+    result = run(world, mode="multicast")
+    assert result["failed"]
+    assert result["msg"] == (
+        "changing the mode of 10.0.0.10 to multicast: Set-NlbCluster failed with NlbOperationFailed,Set-NlbCluster: "
+        "The host W2 refused."
+    )
+    assert modes(world) == ["unicast", "unicast"]
+    assert journals(world) == []
+
+
 def test_a_mode_that_get_nlbcluster_does_not_show_is_not_guessed(world: World) -> None:
     world.fleet.switches["nlb.cluster_mode"] = "absent"
     assert run(world, mode="multicast")["changed"]
@@ -950,7 +975,10 @@ def test_info_tells_the_cluster_as_the_network_team_needs_it(world: World) -> No
     }
 
 
-def test_the_first_node_is_this_host_also_where_others_show_up() -> None:
+@pytest.mark.parametrize("position", ["address", "computer"])
+def test_the_node_with_a_status_is_this_host_also_where_others_show_up(position: str) -> None:
     with World(fleet(remote_control=True)) as world:
+        world.fleet.switches["nlb.node_name"] = position
         assert info(world, "W1")["status_code"] == 1008
         assert info(world, "W2")["status_code"] == 1007
+        assert run(world, mode="multicast")["changed"]

@@ -46,12 +46,12 @@ from winsim.providers import PSObject as Shown
 from winsim.psrp import Wait, generic, pipeline, shells
 from winsim.trouble import Asked, Trouble, troubles_of
 
-GET = Cmdlet("Get-ClusterResource", "FailoverClusters", ("Name", "ErrorAction"))
+GET = Cmdlet("Get-ClusterResource", "FailoverClusters", ("Name",))
 SET = Cmdlet("Set-ClusterParameter", "FailoverClusters", ("Name", "Value", "Create"))
 STOP = Cmdlet("Stop-ClusterResource", "FailoverClusters", ("Name",))
 ADD_PSSNAPIN = Cmdlet("Add-PSSnapin", "Microsoft.PowerShell.Core", ("Name",))
 EXPORT = Cmdlet(
-    "Export-SmigServerSetting", "Microsoft.Windows.ServerManager.Migration", ("FeatureID", "Path", "Password")
+    "Export-SmigServerSetting", "Microsoft.Windows.ServerManager.Migration", ("FeatureId", "Path", "Password")
 )
 MIGRATION = "Microsoft.Windows.ServerManager.Migration"
 SECRET = "Tr0ub4dor&3-of-the-store"
@@ -347,7 +347,7 @@ def test_a_pipeline_may_take_longer_than_the_operation_timeout(served: Served, s
 def export(session: Session) -> None:
     session.cmdlets.run(
         ADD_PSSNAPIN(Name=MIGRATION),
-        EXPORT(FeatureID="DHCP", Path=r"C:\store", Password=SecureText(SECRET)),
+        EXPORT(FeatureId="DHCP", Path=r"C:\store", Password=SecureText(SECRET)),
         attempted="exporting DHCP",
     )
 

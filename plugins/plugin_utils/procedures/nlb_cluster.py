@@ -231,12 +231,16 @@ def nodes_of(bound: Bound, priority: int, nodes: Sequence[Node]) -> tuple[Node |
     """This host in the enumeration of all its clusters, and how many others of the cluster stand there.
 
     The host itself comes first and has a status; another one has the status 0 and shows up only where remote control is
-    on, so one node is no proof of a cluster of one host.
+    on, so one node is no proof of a cluster of one host. Where Name is written as in the settings, ``<cluster IP>:<host
+    priority>``, it tells clusters apart.
     """
     here = [node for node in nodes if node.HostPriority == priority and node.StatusCode]
-    exact = [node for node in here if node.Name.lower() == bound.setting.Name.lower()]
-    others = sum(1 for node in nodes if not node.StatusCode)
-    return next(iter(exact or here), None), others
+    others = [node for node in nodes if not node.StatusCode]
+    own = next((node for node in here if node.Name.lower() == bound.setting.Name.lower()), None)
+    if own is None:
+        return next(iter(here), None), len(others)
+    cluster = own.Name.rpartition(":")[0].lower()
+    return own, sum(1 for node in others if node.Name.rpartition(":")[0].lower() == cluster)
 
 
 def _rule(rule: PortRule) -> Rule:
@@ -284,7 +288,11 @@ def read_members(host: Host, interface: str) -> Members:
         GET_NLB_CLUSTER_NODE(InterfaceName=interface), attempted="reading the hosts of the cluster", check=False
     )
     hosts = tuple(
-        Member(str(node.get("Name")), str(node.get("State")), str(node.get("InterfaceName") or interface))
+        Member(
+            str(node.get("Name")),
+            str(node.get("State") or "in an unknown state"),
+            str(node.get("InterfaceName") or interface),
+        )
         for node in result.output
         if isinstance(node, PSObject)
     )

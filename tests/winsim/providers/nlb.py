@@ -120,6 +120,12 @@ declare(
     page=PAGE,
 )
 declare(
+    "nlb.node_name",
+    {"address": "Name of a node is <cluster IP>:<host priority>", "computer": "it is the name of the computer"},
+    open_question="what the key of MicrosoftNLB_Node is made of",
+    page=PAGE,
+)
+declare(
     "nlb.node_state",
     {
         "words": "State of Get-NlbClusterNode is the text of its page: Converged(default)",
@@ -210,7 +216,8 @@ class NlbCluster:
     """What the hosts share.
 
     After a change an adapter is away for `reset_seconds`, then the cluster converges in `converge_seconds`, unless it
-    is `stuck`. `change_seconds` is how long Set-NlbCluster works. A change loses the rules that start at `lost_ports`.
+    is `stuck`. `change_seconds` is how long Set-NlbCluster works. A change loses the rules that start at `lost_ports`,
+    and Set-NlbCluster fails at the host `breaks_at`, after those before it.
     """
 
     name: str
@@ -226,6 +233,7 @@ class NlbCluster:
     change_seconds: float = 0.0
     stuck: bool = False
     lost_ports: list[int] = field(default_factory=list)
+    breaks_at: str | None = None
 
 
 @dataclass
@@ -494,7 +502,7 @@ def _node(host: Host, each: NlbCluster, member: Member, status: int) -> Instance
         "CreationClassName": "MicrosoftNLB_Node",
         "DedicatedIPAddress": next(iter(member.dedicated), "0.0.0.0"),
         "HostPriority": member.priority,
-        "Name": _key(each, member),
+        "Name": host.name if host.switches["nlb.node_name"] == "computer" else _key(each, member),
         "StatusCode": status,
     }
 
@@ -620,9 +628,10 @@ def set_cluster(host: Host, parameters: dict[str, Any], items: list[Any]) -> Ite
         raise Terminating(_denied(others[0].host))
     if each.change_seconds:
         yield Wait(each.change_seconds)
-    for other in [] if denied else others:
+    for other in [member] if denied else [*others, member]:
+        if other.host == each.breaks_at:
+            raise Terminating(ErrorRecord(f"The host {other.host} refused.", "NlbOperationFailed", 7))
         _change(host.fleet.host(other.host), each, other, flags)
-    _change(host, each, member, flags)
     if host.switches["nlb.restart"] == "needed":
         yield WarningMessage(f"The computer {host.name} must be restarted (status {RESTART}).")
     for other in others if denied else []:
