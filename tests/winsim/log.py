@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Notes", "Request", "local_names", "method_writes"]
+__all__ = ["Notes", "Request", "command_writes", "local_names", "method_writes"]
 
 # How the names of methods begin that only read.
 READING_METHODS = ("Check", "Enum", "Find", "Get", "Is", "List", "Query", "Read", "Verify", "WillEvict", "WillOffline")
@@ -17,6 +18,11 @@ READING_VERBS = frozenset(
     ("compare", "convertfrom", "convertto", "find", "foreach", "get", "measure", "read", "resolve", "search", "select",
      "sort", "test", "where")
 )  # fmt: skip
+
+# Command lines of processes that only read.
+READING_COMMANDS = re.compile(
+    r"\b(netsh(\.exe)?\b.*\s(show|dump)\b|certutil(\.exe)?\s+[-/]hashfile\b|dism(\.exe)?\b.*\s/get-)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,11 @@ def method_writes(name: str) -> bool:
     if hyphen:
         return verb.lower() not in READING_VERBS
     return not name.lower().startswith(tuple(each.lower() for each in READING_METHODS))
+
+
+def command_writes(line: str) -> bool:
+    """Whether a process of that command line changes state: yes, unless its words are known to look only."""
+    return READING_COMMANDS.search(line) is None
 
 
 def local_names(element: ET.Element | None) -> tuple[str, ...]:

@@ -246,7 +246,8 @@ def _note(request: Request, notes: log.Notes) -> None:
             words = [content.findtext(qname(soap.RSP, "Command")) or ""]
             words += [each.text or "" for each in content.findall(qname(soap.RSP, "Arguments"))]
             if not request.resource_uri.lower().startswith(POWERSHELL):
-                notes.what, notes.writes = " ".join(words).strip(), True
+                notes.what = " ".join(words).strip()
+                notes.writes = log.command_writes(notes.what)
         return
     cim.note(request, notes)
 

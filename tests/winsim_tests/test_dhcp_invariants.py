@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from winsim import Fleet, Host
-from winsim.log import Request
+from winsim.log import Request, command_writes
 from winsim.providers import providers
 from winsim.providers.dhcp import Server, is_serving, violations
 from winsim.providers.dhcp.invariants import JOURNAL, InvariantBroken, Witness, secret_seen
@@ -157,7 +157,8 @@ def test_a_change_before_the_journal_is_seen_and_reading_is_none() -> None:
     old = fleet.host("old")
     asked(old, writes=False, resource="*", what="")
     asked(old, resource="StdRegProv", what="CreateKey")
-    asked(old, action="Command", resource="cmd", what="netsh.exe dhcp show server")
+    line = "C:\\Windows\\System32\\netsh.exe dhcp show server"
+    asked(old, action="Command", resource="cmd", what=line, writes=command_writes(line))
     assert numbers(fleet) == []
     asked(old)
     assert numbers(fleet) == [4]

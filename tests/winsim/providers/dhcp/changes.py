@@ -12,6 +12,7 @@ from winsim.fleet import Fleet
 from winsim.host import Host
 
 from .. import directory
+from ..accounts import Accounts
 from ..directory import DirectoryError, Entry
 from . import transfer
 from .server import DhcpError, addresses, call
@@ -98,8 +99,6 @@ def add_security_groups(host: Host) -> None:
 
     https://learn.microsoft.com/powershell/module/dhcpserver/add-dhcpserversecuritygroup
     """
-    from ..accounts import Accounts
-
     for name in ("DHCP Users", "DHCP Administrators"):
         host.state(Accounts).add_group(host, name)
 

@@ -19,14 +19,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from winsim import log
-from winsim.fleet import Fleet
+from winsim.fleet import Fleet, mapping
 from winsim.host import Host
 
 from ..directory import is_domain_controller
 from ..operating_system import Files
 from ..registry import Key, RegistryState
 from . import clients
-from .server import is_serving, lay_database, state_of
+from .server import is_listed, is_running, is_serving, lay_database, service_of, state_of
 from .state import Lease, Server, dhcp, server_of
 
 __all__ = ["InvariantBroken", "Violation", "check", "importing", "secret_seen", "violations"]
@@ -35,8 +35,6 @@ ROOT = "HKLM\\SOFTWARE\\fieldnotes.windows"
 JOURNAL = f"{ROOT}\\Journal\\dhcp_migrate"
 HISTORY = f"{ROOT}\\History\\dhcp_migrate"
 ENDED = ("rolled_back", "done")
-# Words by which a process only looks.
-READING_WORDS = ("show", "dump", "-hashfile", "/get-features", "/query", "list")
 # States that have to be there when somebody lost them: 8.3 of the page.
 KEPT = ("Active", "ActiveReservation", "InactiveReservation", "Declined")
 
@@ -74,8 +72,6 @@ class Witness:
 
 @dhcp.shared("dhcp_invariants", Witness)
 def build(fleet: Fleet, data: object, path: str) -> Witness:
-    from winsim.fleet import mapping
-
     mapping(data, path, ())
     return Witness()
 
@@ -108,8 +104,6 @@ def watch(fleet: Fleet) -> None:
 
 def _settle(fleet: Fleet) -> None:
     """A server that runs in the beginning has long looked at the list of the directory."""
-    from .server import is_listed, is_running, service_of
-
     for host in fleet.hosts.values():
         server, service = server_of(host), service_of(host)
         if server is not None and service is not None and is_running(host) and server.started is None:
@@ -129,17 +123,12 @@ def after_request(host: Host, request: log.Request) -> None:
     witness = fleet.state(Witness)
     if request.writes:
         witness.last_request = f"{host.name} #{request.n} {request.action} {request.resource} {request.what}".strip()
-        if changes(request) and concerned(host) and not has_record(fleet):
+        registry = request.resource == "StdRegProv"
+        if not registry and request.fault is None and concerned(host) and not has_record(fleet):
             _violated(fleet, 4, f"{request.what or request.resource} changes {host.name} before there is a journal")
     if any(secret in request.request or secret in request.what for secret in witness.secrets):
         _violated(fleet, 5, f"a request to {host.name} shows a secret")
     check(fleet)
-
-
-def changes(request: log.Request) -> bool:
-    """Whether the request changed more than the registry, where journals are. A process says by its words."""
-    reads = any(f" {word}" in f" {request.what.lower()}" for word in READING_WORDS)
-    return request.resource != "StdRegProv" and request.fault is None and not (request.action == "Command" and reads)
 
 
 def concerned(host: Host) -> bool:

@@ -89,8 +89,8 @@ class Server:
     """A DHCP server. `records` holds the configuration by data class; durations in it are seconds.
 
     `authorized` is what the service believes; `noticing`: when it will believe otherwise. `started` is the start of the
-    service it has seen last. `failures` maps an operation (`backup`, `restore`, `export`, `import`, `authorize`) to the
-    error number with which it fails while the entry is there. `generation` counts replacements of the whole database.
+    service it has seen last. `failures` maps an operation (`backup`, `restore`, `export`, `import`, `authorize`,
+    `unauthorize`) to the error number with which it fails while the entry is there. `generation` counts replacements of the whole database.
     """
 
     records: dict[str, list[Record]] = field(default_factory=lambda: {name: [] for name in CATEGORIES})

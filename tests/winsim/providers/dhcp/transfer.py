@@ -22,7 +22,7 @@ from winsim.switches import declare
 
 from . import disk, invariants
 from .server import DhcpError, call
-from .state import NAMESPACE, SINGLE, Lease, Record, Server, server_of
+from .state import NAMESPACE, SINGLE, Lease, Record, Server
 
 __all__ = ["Content", "backup", "content", "export", "import_file", "load_pending", "put", "restore"]
 
@@ -343,15 +343,3 @@ def _lease(element: ET.Element) -> Lease:
     given = {child.tag: child.text or "" for child in element}
     end = given.pop("expires", None)
     return Lease(**given, expires=None if end is None else datetime.fromisoformat(end))
-
-
-def of_file(host: Host, path: str) -> Content | None:
-    """What an export file on a host holds, for tests that look at it."""
-    data = disk.read(host, path)
-    return None if data is None else from_xml(data)
-
-
-def database(host: Host) -> Content | None:
-    """All that the server of a host knows now."""
-    server = server_of(host)
-    return None if server is None else content(server)

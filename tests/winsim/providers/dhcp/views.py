@@ -19,6 +19,7 @@ from winsim.host import Host
 from winsim.switches import declare
 
 from .. import directory
+from ..adapters import Adapters
 from .clients import addresses_free
 from .server import ERROR_DHCP_SUBNET_NOT_PRESENT, DhcpError, addresses, call, state_of
 from .state import NAMESPACE, Lease, Record, Server
@@ -164,8 +165,6 @@ def version(host: Host, server: Server, inputs: Inputs) -> Iterator[Record]:
 @view("v4Binding")
 def bindings(host: Host, server: Server, inputs: Inputs) -> Iterator[Record]:
     """Adapters with a static address; a record in the configuration changes whether one is bound."""
-    from ..adapters import Adapters
-
     for adapter in host.state(Adapters).adapters.values():
         chosen = next(iter(server.of("v4Binding", InterfaceAlias=adapter.name)), {})
         for ip in (each for each in adapter.addresses if ":" not in each):
@@ -174,7 +173,7 @@ def bindings(host: Host, server: Server, inputs: Inputs) -> Iterator[Record]:
                 "BindingState": chosen.get("BindingState", True),
                 "InterfaceGuid": adapter.guid,
                 "IPAddress": ip,
-                "SubnetMask": "255.255.255.0",
+                "SubnetMask": adapter.mask(ip),
             }
 
 
