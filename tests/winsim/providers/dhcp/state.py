@@ -90,7 +90,8 @@ class Server:
 
     `authorized` is what the service believes; `noticing`: when it will believe otherwise. `started` is the start of the
     service it has seen last. `failures` maps an operation (`backup`, `restore`, `export`, `import`, `authorize`,
-    `unauthorize`) to the error number with which it fails while the entry is there. `generation` counts replacements of the whole database.
+    `unauthorize`) to the error number with which it fails while the entry is there. `generation` counts
+    replacements of the whole database, `imported` says that one was an import.
     """
 
     records: dict[str, list[Record]] = field(default_factory=lambda: {name: [] for name in CATEGORIES})
