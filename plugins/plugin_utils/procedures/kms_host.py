@@ -287,10 +287,10 @@ def _display_name(port: int) -> str:
 class State:
     """What is there.
 
-    licence: the one of the product, None without a key; listed: whether DnsDomainPublishList is there; recorded: whether
-    KeyManagementServiceVersion is; listening: None where it could not be looked up; zones: the entries of the list, None
-    where it is absent or was not read; windows_directory: known on Windows that needs netstat; the rest only where the
-    run needs it.
+    licence: the one of the product, None without a key; listed, recorded: whether DnsDomainPublishList and
+    KeyManagementServiceVersion are there; listening: None where it could not be looked up; zones: the entries of the
+    list, None where it is absent or was not read; windows_directory: known on Windows that needs netstat; membership:
+    read to say where records stay behind; the rest only where the run needs it.
     """
 
     service: licensing.Service
@@ -308,12 +308,18 @@ class State:
     start_mode: str | None = None
     process: Process | None = None
     stopped: tuple[str, ...] = ()
+    membership: licensing.Membership | None = None
     journal: Entry | None = None
 
     @property
     def port(self) -> int:
         """The port that counts."""
         return self.service.port or licensing.DEFAULT_PORT
+
+    @property
+    def published_zones(self) -> list[str]:
+        """The host's own domain, which is always published, and the list; names only."""
+        return _published_zones(self.membership, self.publish_list)
 
     @property
     def publish_list(self) -> tuple[Zone, ...] | None:
@@ -460,6 +466,11 @@ def _read_firewall(host: Host, windows_directory: str | None) -> FirewallState:
     return FirewallState(by_netsh=True, netsh_port=firewall.netsh_port(host, windows_directory, OUR_RULE))
 
 
+def _published_zones(own: licensing.Membership | None, listed: Iterable[Zone] | None) -> list[str]:
+    zones = [own.Domain.lower()] if own is not None and own.PartOfDomain and own.Domain else []
+    return list(dict.fromkeys([*zones, *(zone.domain for zone in listed or ())]))
+
+
 def _with_zones(host: Host, state: State) -> State:
     if not state.listed or state.zones is not None:
         return state
@@ -527,6 +538,8 @@ class KmsHost:
             missing = read_missing(host, system, updates, office=parameters.office)
             state = replace(state, system=system, missing=missing)
         needs = _Needs(parameters, state)
+        if needs.clears and (needs.installs or needs.uninstalls):
+            state = replace(state, membership=host.cim.query_one(licensing.Membership))
         if needs.changes or journal is not None:
             state = _with_zones(host, state)
             found = services.find_service(host, service.name)
@@ -699,7 +712,9 @@ def _still_stopped(host: Host, journal: Entry | None) -> tuple[str, ...]:
     """The services that an interrupted run stopped and that still are."""
     names = [str(name) for name in (journal or {}).get("stopped") or ()]
     found = [services.find_service(host, name) for name in names]
-    return tuple(service.Name for service in found if service is not None and service.State == "Stopped")
+    return tuple(
+        service.Name for service in found if service is not None and service.State in ("Stopped", "Stop Pending")
+    )
 
 
 # What is to be done
@@ -1067,6 +1082,16 @@ def _warnings(parameters: Parameters, state: State, needs: _Needs) -> Iterable[s
             f"what was changed takes effect when service {state.service.name} starts the next time: restart it, or the "
             "machine"
         )
+    if state.membership is not None and state.service.publishing and state.published_zones:
+        own = state.membership
+        target = ".".join(
+            part for part in (own.DNSHostName or own.Name, own.Domain if own.PartOfDomain else None) if part
+        )
+        zones = ", ".join(state.published_zones)
+        yield (
+            f"Windows does not withdraw the SRV records that it published in {zones}: remove them on a DNS server with "
+            f"kms_srv_record, state: absent, zones: [{zones}], target: {target.lower()}"
+        )
     if state.firewall is not None and state.firewall.by_netsh and parameters.firewall != "unmanaged":
         yield "this Windows does not tell the profiles of a firewall rule: firewall_profiles counts only for a new rule"
 
@@ -1129,7 +1154,8 @@ class _Run:
     def steps(self) -> Iterable[Step]:
         """In the order an administrator would take them."""
         needs, parameters, state = self._needs, self._parameters, self._state
-        for name in reversed(state.stopped):
+        # The journal names a service before those that depend on it.
+        for name in state.stopped:
             yield Step(f"start service {name}, which an interrupted run stopped", lambda name=name: self._start(name))  # type: ignore[misc]
         if needs.installs:
             kind = "KMS host key" if parameters.present else "replacement key"
@@ -1166,9 +1192,13 @@ class _Run:
         return max(self._deadline - now, 1.0)
 
     def _start(self, name: str) -> None:
+        self._host.wait(
+            f"service {name} stops",
+            lambda: services.find_state(self._host, name) != "Stop Pending",
+            timeout=self._left(),
+        )
         services.start(self._host, name, timeout=self._left())
-        if name == self._service.name:
-            self._restarted = True
+        self._restarted = self._restarted or name == self._service.name
 
     # The key
 
@@ -1208,6 +1238,9 @@ class _Run:
         return found is not None and found.tail == tail != self._state.tail
 
     def _read_licence(self) -> Licence | None:
+        if self._service.is_2008:
+            # There the service, not the licence, says whether this is a KMS host.
+            self._service = read_service(self._host)
         licences = licensing.read_licences(self._host, self._service, self._parameters.activation_id)
         self._enabled = any(licence.kms_enabled for licence in licences)
         return _choose(licences, self._parameters)
@@ -1356,7 +1389,7 @@ class _Run:
         if name == "zones":
             self._write_zones(self._state.zones)
         elif name == "port":
-            licensing.set_port(self._host, self._service, self._service.port)
+            licensing.set_port(self._host, self._service, self._state.service.port)
         else:
             self._set(name, self._state.settings[name])
 
@@ -1552,8 +1585,7 @@ class _Run:
         """The host's own domain, which is always published, and the list."""
         own = self._host.cim.query_one(licensing.Membership)
         listed = self._needs.wanted["zones"] if "zones" in self._needs.changed_settings else self._state.publish_list
-        zones = [own.Domain.lower()] if own.PartOfDomain and own.Domain else []
-        return list(dict.fromkeys([*zones, *(zone.domain for zone in listed or ())]))
+        return _published_zones(own, listed)
 
 
 def _is_lost(error: FieldnotesError) -> bool:

@@ -480,5 +480,11 @@ def code_of(error: FieldnotesError) -> int | None:
     if not isinstance(error, WsmanFault):
         return None
     in_text = [int(digits, 16) for digits in _CODE.findall(error.text)]
-    candidates = [*(() if error.number is None else (error.number,)), *in_text]
-    return next((code for code in candidates if code >> 16 == 0xC004), candidates[0] if candidates else None)
+    codes = [*(() if error.number is None else (error.number,)), *in_text]
+    telling = [code for code in codes if code >> 16 == 0xC004] or [code for code in codes if not _is_generic(code)]
+    return next(iter(telling or codes), None)
+
+
+def _is_generic(code: int) -> bool:
+    """Whether it is a number of WMI or WS-Management, which only says that something failed."""
+    return code >> 12 == 0x80041 or code >> 16 == 0x8033

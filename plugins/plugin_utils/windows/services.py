@@ -129,7 +129,8 @@ def dependents(host: HasCim, name: str) -> list[Service]:
     return [service for service in decoded if isinstance(service, Service)]
 
 
-def _state(host: HasCim, name: str) -> str:
+def find_state(host: HasCim, name: str) -> str:
+    """State of a service; empty where it is not installed."""
     service = find_service(host, name)
     return "" if service is None else service.State
 
@@ -143,7 +144,7 @@ def start(host: CanWait, name: str, *, timeout: float) -> None:
     value = _call(host, Service.StartService, name)
     if value not in Service.StartService.success:
         raise MethodFailed(f"starting service {name}", "StartService", value, RETURNS.get(value, ""))
-    host.wait(f"service {name} starts", lambda: _state(host, name) == "Running", timeout=timeout)
+    host.wait(f"service {name} starts", lambda: find_state(host, name) == "Running", timeout=timeout)
 
 
 def stop(
@@ -171,11 +172,11 @@ def _stop(host: CanWait, name: str, timeout: float, stopping: Callable[[str], No
             if dependent.State != "Stopped":
                 _stop(host, dependent.Name, timeout, stopping, stopped)
         value = _call(host, Service.StopService, name)
-    if value in (_CANNOT_ACCEPT, _NOT_ACTIVE) and _state(host, name) in ("Stopped", "Stop Pending"):
+    if value in (_CANNOT_ACCEPT, _NOT_ACTIVE) and find_state(host, name) in ("Stopped", "Stop Pending"):
         value = 0
     if value:
         raise MethodFailed(f"stopping service {name}", "StopService", value, RETURNS.get(value, ""))
-    host.wait(f"service {name} stops", lambda: _state(host, name) == "Stopped", timeout=timeout)
+    host.wait(f"service {name} stops", lambda: find_state(host, name) == "Stopped", timeout=timeout)
     stopped.append(name)
 
 
