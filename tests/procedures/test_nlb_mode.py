@@ -640,6 +640,17 @@ def test_a_change_whose_controller_died_after_it_is_finished(world: World) -> No
     assert journals(world) == []
 
 
+def test_an_interrupted_change_is_finished_also_by_a_session_that_cannot_ask_the_other_hosts(world: World) -> None:
+    dead = Trouble("drop_after", times=99)
+    troubles_of(world.host("W1")).add(dead, when=lambda asked: bool(dead.struck) or setting_the_mode(asked))
+    run(world, mode="multicast", reconnect_timeout=10)
+    troubles_of(world.host("W1")).clear()
+    result = run(world, mode="multicast", auth="ntlm")
+    assert (result["changed"], result["resumed"]) == (True, True), result.get("msg")
+    assert any("the other hosts of 10.0.0.10 are not checked" in warning for warning in result["warnings"])
+    assert journals(world) == []
+
+
 @pytest.mark.acceptance("nlb_mode", "A14")
 def test_a_change_whose_controller_died_before_it_is_repeated(world: World) -> None:
     dead = Trouble("drop_before", times=99)

@@ -145,7 +145,7 @@ class NlbMode:
             return state
         if cluster.mode != parameters.mode:
             return self._before_a_change(host, parameters, state)
-        if parameters.wait and journal is not None and _all_steps_done(journal) and journal.get("scope") == "cluster":
+        if parameters.wait and journal is not None and _all_steps_done(journal) and _others_readable(host, journal):
             members = read_members(host, bound.interface)
             modes = read_modes(host, members) if len(members.hosts) > 1 else {}
             return State(cluster, same_ip, journal, members, modes)
@@ -379,6 +379,12 @@ def _awaits_restart(host: Host, journal: Entry | None) -> bool:
     return (booted - decode_moment(str(journal.get("boot_time")))).total_seconds() <= 5
 
 
+def _others_readable(host: Host, journal: Entry) -> bool:
+    """Whether the other hosts, if there are any, can be asked from this one after a change of all of them."""
+    alone = len(journal.get("hosts") or ()) <= 1
+    return journal.get("scope") == "cluster" and (alone or host.session.settings.delegates)
+
+
 def _all_steps_done(journal: Entry) -> bool:
     steps = journal.get("steps") or ()
     return bool(steps) and all(step["status"] == "done" for step in steps)
@@ -495,6 +501,11 @@ class _Change:
         if self._changes or self._resumes:
             if self._state.same_ip > 1:
                 yield from list(self._cluster.warnings(self._state.same_ip))[:1]
+            if self._resumes and len(self._hosts) > 1 and not self._host.session.settings.delegates:
+                yield (
+                    f"the other hosts of {self._bound.ip} are not checked: an earlier run changed them, and this "
+                    "session has no delegated credentials"
+                )
             if self._scope == "node":
                 yield (
                     f"only {self._host.name} changes: hosts in other modes form a cluster of their own until they are "
@@ -703,7 +714,7 @@ class _Change:
             return seen[0] in (CONVERGED, DEFAULT)
 
         self._wait(converged, lambda: f"{STATUS.get(seen[0], 'unknown')} ({seen[0]})", start)
-        if self._scope == "cluster" and self._has_others:
+        if self._scope == "cluster" and len(self._hosts) > 1 and self._host.session.settings.delegates:
             members = [Members(())]
 
             def all_converged() -> bool:
@@ -716,9 +727,11 @@ class _Change:
             self._wait(all_converged, shown, start)
 
     @property
-    def _has_others(self) -> bool:
-        hosts = [member.name for member in self._state.members.hosts] if self._state.members is not None else []
-        return len(hosts or (self._journal or {}).get("hosts") or ()) > 1
+    def _hosts(self) -> Sequence[str]:
+        """Names of the hosts that the change is for, this one among them."""
+        if self._state.members is not None:
+            return [member.name for member in self._state.members.hosts]
+        return (self._journal or {}).get("hosts") or ()
 
     def _wait(self, reached: Callable[[], bool], detail: Callable[[], str], start: float) -> None:
         timeout = self._parameters.wait_timeout
