@@ -92,10 +92,6 @@ class Adapters:
     def get(self, name: str) -> Adapter | None:
         return self.adapters.get(name.lower())
 
-    def with_address(self, address: str) -> Adapter | None:
-        """The adapter that an address stands on."""
-        return next((each for each in self.adapters.values() if address in each.addresses), None)
-
 
 @adapters.section("adapters", Adapters)
 def build(host: Host, data: Any, path: str) -> Adapters:
