@@ -19,11 +19,16 @@ from winsim.providers.services import ServicesState
 from winsim.trouble import Trouble, troubles_of
 
 SERVER_2008_R2, SERVER_2022 = 7601, 20348
-OWN = {"class": "Win32_OperatingSystem"}
+OWN: dict[str, Any] = {"class": "Win32_OperatingSystem"}
 
 
 def world(build: int = SERVER_2022, switches: Mapping[str, str] | None = None, **more: Any) -> World:
     return World({"clock": {"speed": 0}, "switches": dict(switches or {}), "hosts": {"N1": {"build": build, **more}}})
+
+
+def of(name: str, **more: Any) -> dict[str, Any]:
+    """``class`` is no name of a Python argument."""
+    return {"class": name, **more}
 
 
 def environment(world: World, name: str) -> Any:
@@ -59,7 +64,7 @@ def test_times_are_iso_8601_utc_and_nulls_are_null() -> None:
 
 def test_references_are_dicts() -> None:
     with world() as w:
-        result = w.run("N1", "cim_query", **{"class": "Win32_DependentService"}, references=True, max_results=1)
+        result = w.run("N1", "cim_query", **of("Win32_DependentService"), references=True, max_results=1)
         (instance,) = result["instances"]
         assert set(instance["Antecedent"]) == {"namespace", "class", "keys"}
         assert set(instance["Antecedent"]["keys"]) == {"Name"}
@@ -69,7 +74,7 @@ def test_references_are_dicts() -> None:
 def test_match_quotes_whatever_a_variable_holds() -> None:
     name = 'C:\\it\'s "here"\\a.txt'
     with world(files={name: {"size": 7}, "C:\\b.txt": {"size": 8}}) as w:
-        arguments = {"class": "CIM_DataFile", "properties": ["Name", "FileSize"]}
+        arguments: dict[str, Any] = {"class": "CIM_DataFile", "properties": ["Name", "FileSize"]}
         one = w.run("N1", "cim_query", **arguments, match={"Name": name})
         both = w.run("N1", "cim_query", **arguments, match={"Name": [name, "C:\\b.txt"]}, filter="FileSize > 7")
         assert [each["FileSize"] for each in one["instances"]] == [7]
@@ -78,7 +83,7 @@ def test_match_quotes_whatever_a_variable_holds() -> None:
 
 def test_a_number_that_a_template_made_text_is_a_number_to_the_query() -> None:
     with world() as w:
-        result = w.run("N1", "cim_query", **{"class": "Win32_Service"}, properties=["Name"], match={"ProcessId": "0"})
+        result = w.run("N1", "cim_query", **of("Win32_Service"), properties=["Name"], match={"ProcessId": "0"})
         assert result["wql"] == "SELECT Name FROM Win32_Service WHERE ProcessId = 0"
 
 
@@ -120,7 +125,7 @@ def many_events(w: World, count: int) -> None:
     ]
 
 
-HUGE = {
+HUGE: dict[str, Any] = {
     "class": "Win32_NTLogEvent",
     "filter": "Logfile = 'Application'",
     "properties": ["RecordNumber", "TimeGenerated"],
@@ -213,7 +218,7 @@ def test_check_mode_writes_nothing_and_shows_the_difference() -> None:
         assert w.writes("N1") == []
 
 
-VARIABLE = {"class": "Win32_Environment", "keys": {"Name": "APP_HOME", "UserName": "<SYSTEM>"}}
+VARIABLE: dict[str, Any] = {"class": "Win32_Environment", "keys": {"Name": "APP_HOME", "UserName": "<SYSTEM>"}}
 
 
 def test_an_instance_is_made_changed_and_deleted() -> None:
@@ -244,7 +249,7 @@ def test_check_mode_predicts_making_and_deleting() -> None:
 def test_an_instance_without_documented_keys_is_named_by_a_filter() -> None:
     records = [{"name": "kms", "type": "CNAME", "target": "kms01.corp.example."}]
     with world(dns={"zones": {"corp.example": {"records": records}}}) as w:
-        alias = {
+        alias: dict[str, Any] = {
             "namespace": "root/MicrosoftDNS",
             "class": "MicrosoftDNS_CNAMEType",
             "filter": "ContainerName = 'corp.example' AND OwnerName = 'kms.corp.example'",
@@ -341,8 +346,7 @@ def test_on_an_untyped_host_what_fits_two_types_is_refused(value: Any) -> None:
 
 # cim_method
 
-SPOOLER = {"class": "Win32_Service", "keys": {"Name": "Spooler"}}
-RUNS = "SELECT Name FROM Win32_Service WHERE Name = 'Spooler' AND State = 'Running'"
+SPOOLER: dict[str, Any] = {"class": "Win32_Service", "keys": {"Name": "Spooler"}}
 
 
 def spooler(w: World) -> Any:
@@ -352,7 +356,12 @@ def spooler(w: World) -> Any:
 def test_unless_makes_a_call_idempotent() -> None:
     with world() as w:
         automatic = "SELECT Name FROM Win32_Service WHERE Name = 'Spooler' AND StartMode = 'Manual'"
-        call = {**SPOOLER, "method": "ChangeStartMode", "parameters": {"StartMode": "Manual"}, "unless": automatic}
+        call: dict[str, Any] = {
+            **SPOOLER,
+            "method": "ChangeStartMode",
+            "parameters": {"StartMode": "Manual"},
+            "unless": automatic,
+        }
         first = w.run("N1", "cim_method", **call)
         assert (first["changed"], first["invoked"], first["return_value"]) == (True, True, 0)
         assert spooler(w).start_mode == "Manual"
@@ -377,7 +386,7 @@ def test_a_zone_is_paused_once() -> None:
         paused = "SELECT Name FROM MicrosoftDNS_Zone WHERE Name = 'lab.example' AND Paused = TRUE"
         zones = w.host("N1").state(DnsState).zones
         assert zones is not None
-        call = {
+        call: dict[str, Any] = {
             "namespace": "root/MicrosoftDNS",
             "class": "MicrosoftDNS_Zone",
             "method": "PauseZone",
@@ -407,7 +416,7 @@ def test_a_method_that_reads_is_no_change_and_gives_typed_outputs(check: bool) -
             "cim_method",
             check=check,
             reads=True,
-            **{"class": "StdRegProv", "namespace": "root/default"},
+            **of("StdRegProv", namespace="root/default"),
             method="EnumValues",
             parameters={"hDefKey": 2147483650, "sSubKeyName": "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"},
         )
@@ -424,7 +433,7 @@ def test_without_a_declaration_types_type_the_outputs() -> None:
             "N1",
             "cim_method",
             reads=True,
-            **{"class": "StdRegProv", "namespace": "root/default"},
+            **of("StdRegProv", namespace="root/default"),
             method="GetDWORDValue",
             parameters={
                 "hDefKey": 2147483650,

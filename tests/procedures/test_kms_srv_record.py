@@ -311,7 +311,7 @@ def test_a_single_label_is_completed_with_the_zone() -> None:
 @BOTH
 def test_check_mode_writes_nothing_and_predicts_the_result(method: str) -> None:
     with dns1(srv(), srv(OLD02), zones={BRANCH: {}}) as world:
-        wanted = {"zones": [ZONE, BRANCH], "port": 1689, "ttl": 600, "purge": True, "method": method}
+        wanted: dict[str, Any] = {"zones": [ZONE, BRANCH], "port": 1689, "ttl": 600, "purge": True, "method": method}
         predicted = run(world, check=True, **wanted)
         assert world.writes("DNS1") == []
         assert predicted["changed"]
@@ -345,7 +345,7 @@ def test_steady_state_by_cmdlets_runs_one_pipeline_for_the_zones_and_one_per_zon
 @BOTH
 def test_a_run_after_a_connection_lost_anywhere_ends_where_one_run_would_have(method: str, when: str) -> None:
     zones = {BRANCH: {"records": [srv(OLD02), srv(ttl=700, weight=9)]}}
-    wanted = {"zones": [ZONE, BRANCH], "weight": 50, "purge": True, "method": method}
+    wanted: dict[str, Any] = {"zones": [ZONE, BRANCH], "weight": 50, "purge": True, "method": method}
     nth, struck = 0, True
     while struck:
         nth += 1

@@ -10,7 +10,7 @@ github.com/microsoft/omi); the form is DSP0201's, as a recorded answer of Window
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from . import soap
 from .schema import Class, Element, Method, Parameter, Property
@@ -41,7 +41,7 @@ def named(request: soap.Request) -> tuple[str, str] | None:
     return (namespace if isinstance(namespace, str) else "root/cimv2", name if isinstance(name, str) else "")
 
 
-def declaration(cls: Class, build: int, options: dict[str, str]) -> ET.Element:
+def declaration(cls: Class, build: int, options: Mapping[str, str]) -> ET.Element:
     """The CLASS element; qualifiers only where the option asks for them."""
     qualified = options.get("IncludeQualifiers", "").lower() == "true"
     element = node("CLASS", attributes={"NAME": cls.name})

@@ -136,8 +136,9 @@ class SrvRecord:
 class Records(Protocol):
     """SRV records of a DNS server, one way or the other."""
 
-    in_place: bool
-    """Whether a change is one call; else a record is removed and another one made."""
+    @property
+    def in_place(self) -> bool:
+        """Whether a change is one call; else a record is removed and another one made."""
 
     def server(self) -> str | None:
         """The server's own name where the way needs it for new records."""

@@ -13,7 +13,7 @@ import datetime
 import difflib
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -642,7 +642,7 @@ def class_in(wql: str) -> str:
 
 def typed_items(
     cim: Cim, reader: Reader, wql: str, types: Types, *, references: bool, page: int
-) -> Iterator[tuple[dict[str, Any], Reference | None]]:
+) -> Generator[tuple[dict[str, Any], Reference | None], None, None]:
     """The instances of a query, typed, one page of the host at a time; closing it early releases the enumeration.
 
     Types come from the declaration of each instance's own class, which may derive from the one that is asked.

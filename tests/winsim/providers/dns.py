@@ -170,12 +170,15 @@ def _record(host: Host, zone: Zone, data: Any, path: str) -> Record:
     numbers = ("priority", "weight", "port")
     given = mapping(data, path, {"name", "type", "target", "ttl", "days_old", *numbers})
     old = given.get("days_old")
+    priority, weight, port = (integer(given.get(each, 0), f"{path}.{each}", 0, 65535) for each in numbers)
     return Record(
         zone.relative(text(given.get("name"), f"{path}.name")),
         text(given.get("type", "SRV"), f"{path}.type", ("SRV", "CNAME")),
         text(given.get("target"), f"{path}.target"),
         integer(given.get("ttl", zone.ttl), f"{path}.ttl", 0, 2**31 - 1),
-        *(integer(given.get(each, 0), f"{path}.{each}", 0, 65535) for each in numbers),
+        priority,
+        weight,
+        port,
         stamp=0 if old is None else hours(host.now() - timedelta(days=number(old, f"{path}.days_old"))),
     )
 
