@@ -15,15 +15,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from ..errors import CmdletFailed, FieldnotesError, MalformedAnswer, MethodFailed, WsmanFault
-from ..wsman.bindings import CimClass, Method
+from ..wsman.bindings import CimClass, Method, key
 from ..wsman.cim import Cim
 from ..wsman.cmdlets import SWITCH, Cmdlet, Cmdlets, PSObject
-from ..wsman.faults import is_access_denied
+from ..wsman.faults import WBEM_E_INVALID_NAMESPACE, is_access_denied
 from ..wsman.types import CimType, boolean, decode_interval, decode_moment, interval, moment, uint16, uint32
+from .cluster import NAMESPACE as CLUSTER
 
 NAMESPACE = "root/Microsoft/Windows/DHCP"
 MODULE = "DhcpServer"
 SERVICE = "DHCPServer"
+SERVER_2012_R2 = 9600
+"""The first build with multicast scopes and DNS credentials in the provider."""
 
 # Data
 
@@ -739,6 +742,11 @@ class DhcpServer:
         values = found if isinstance(found, tuple) else (found,)
         return tuple(_typed(reading.record, value) if isinstance(value, PSObject) else value for value in values)
 
+    def read_by_cmdlet(self, reading: Reading, **selectors: Any) -> tuple[Any, ...]:
+        """The same records from the cmdlet, whose output comes one by one. Errors: CmdletFailed."""
+        found = self._by(2, reading.method, reading.cmdlet, selectors, f"reading {reading.record.__cim__.wmi}")
+        return tuple(_typed(reading.record, value) for value in found if isinstance(value, PSObject))
+
     def one(self, reading: Reading, **selectors: Any) -> Any:
         """The record of a kind that has exactly one. Errors: MalformedAnswer."""
         found = self.read(reading, **selectors)
@@ -820,6 +828,22 @@ def _scalar(value: Any, wanted: CimType) -> Any:
 def _text(value: Any) -> str:
     # IPAddress and enumerations come as objects that say themselves as text.
     return value.text if isinstance(value, PSObject) else str(value)
+
+
+class ClusterResource(CimClass, namespace=CLUSTER, wmi="MSCluster_Resource"):
+    """A resource of a failover cluster."""
+
+    Name: str = key()
+
+
+def is_cluster_role(host: HasBoth) -> bool:
+    """Whether DHCP is a role of the failover cluster that the host belongs to."""
+    try:
+        return host.cim.any(ClusterResource, "Type = 'DHCP Service'")
+    except WsmanFault as fault:
+        if fault.number == WBEM_E_INVALID_NAMESPACE:
+            return False
+        raise
 
 
 # The authorization list

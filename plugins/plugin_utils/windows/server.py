@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ..wsman.bindings import CimClass, key
+from ..wsman.bindings import CimClass, Method, key
 from ..wsman.types import Reference, boolean, moment, reference, uint16, uint32, uint64
 from ..wsman.wql import literal
 from .registry import HasCim, Key, subkeys
@@ -37,6 +37,8 @@ class ServerSystem(CimClass, namespace=NAMESPACE, wmi="Win32_OperatingSystem"):
     LastBootUpTime: moment
     LocalDateTime: moment
     WindowsDirectory: str
+
+    Reboot = Method()
 
 
 class Membership(CimClass, namespace=NAMESPACE, wmi="Win32_ComputerSystem"):
