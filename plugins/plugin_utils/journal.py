@@ -33,6 +33,11 @@ def journal_key(module: str, object_id: str = "") -> Key:
     return key.below(object_id) if object_id else key
 
 
+def history_key(module: str, object_id: str) -> Key:
+    """Where a module keeps for good what it did to an object."""
+    return ROOT.below("History").below(module).below(object_id)
+
+
 def utc_text(moment: datetime.datetime) -> str:
     """ISO 8601 UTC, whole seconds, as every time of this collection is shown."""
     return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -299,6 +299,7 @@ class _Run:
 
     def _verify(self, parameters: Any, before: Any, plan: Plan) -> None:
         if plan.proved or not plan.steps:
+            self._outcome.after = plan.goal if plan.proved else self._outcome.after
             return
         after = self._procedure.observe(self._host, parameters, self._journal.entry)
         self._outcome.after = self._procedure.report(parameters, after)
@@ -387,12 +388,14 @@ class _Run:
                 self._take(step, record)
         except FieldnotesError as second:
             self._outcome.values["steps"] = self._shown_steps()
-            text = f"{error}. Going back failed as well: {second}. Run the task with state=rolled_back"
+            both = [str(each).rstrip(". ") for each in (error, second)]
+            text = f"{both[0]}. Going back failed as well: {both[1]}. Run the task with state=rolled_back"
             # Where the host cannot be reached now, the journal lets the next run finish or go back.
             return ConnectionLost(text) if isinstance(second, ConnectionTrouble) else FieldnotesError(text)
         for _step, record in taken:
             record.status = UNDONE if record.status == DONE else record.status
         self._outcome.values["steps"] = self._shown_steps()
         self._outcome.values["failure"]["state_left"] = "rolled back"
+        self._outcome.values["rolled_back"] = True
         self._outcome.changed = False
         return FieldnotesError(str(error)) if isinstance(error, ConnectionTrouble) else error

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import FieldnotesError, StepTimeout
-from ..journal import Entry, Journal, RegistryStore, journal_key
+from ..journal import Entry, Journal, RegistryStore, history_key, journal_key
 from ..windows import registry
 from ..wsman.cim import Cim
 from ..wsman.cmdlets import Cmdlets
@@ -78,6 +78,13 @@ class Host:
     def journal(self, module: str, object_id: str = "") -> Journal:
         """The journal of a module in this host's registry, the same object each time, so that steps can add to it."""
         key = journal_key(module, object_id)
+        if key not in self._journals:
+            self._journals[key] = Journal(RegistryStore(self, key), self.clock.now, self.controller)
+        return self._journals[key]
+
+    def history(self, module: str, object_id: str) -> Journal:
+        """What the module remembers of an object for good, in the form of a journal."""
+        key = history_key(module, object_id)
         if key not in self._journals:
             self._journals[key] = Journal(RegistryStore(self, key), self.clock.now, self.controller)
         return self._journals[key]
