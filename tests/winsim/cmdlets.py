@@ -199,8 +199,20 @@ def _cmdlet(module: str, name: str, page: Mapping[str, object]) -> Cmdlet:
         releases=tuple(int(release) for release in releases),
         sets=merged or {ALL_SETS: frozenset(parameters)},
         default_set=str(default) if default else marked,
-        parameters={key: _parameter(key, entry) for key, entry in parameters.items() if key not in COMMON},
+        parameters={
+            key: _parameter(key, {**entry, "mandatory_in": []} if key in _dynamic(sets) else entry)
+            for key, entry in parameters.items()
+            if key not in COMMON
+        },
     )
+
+
+def _dynamic(sets: Mapping[str, list[str]]) -> frozenset[str]:
+    """The parameters that a PowerShell provider adds: they are there, and demanded, for paths of that provider only."""
+    everywhere = [members for shown, members in sets.items() if shown.endswith(" - All providers")]
+    if not everywhere:
+        return frozenset()
+    return frozenset().union(*map(frozenset, sets.values())) - frozenset().union(*map(frozenset, everywhere))
 
 
 def _merge_providers(sets: Mapping[str, list[str]]) -> tuple[dict[str, frozenset[str]], str | None]:
