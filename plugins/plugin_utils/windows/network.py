@@ -30,24 +30,11 @@ STORE_ACTIVE = 1
 TCP_LISTEN = 2
 
 
-class NetworkAdapter(CimClass, namespace=CIMV2, wmi="Win32_NetworkAdapter"):
-    """An adapter. NetConnectionID is its alias, None for what the network folder does not show.
+class AdapterAlias(CimClass, namespace=CIMV2, wmi="Win32_NetworkAdapter"):
+    """An adapter under the name an administrator gave it; None for what the network folder does not show.
 
     https://learn.microsoft.com/en-us/windows/win32/cimwin32prov/win32-networkadapter
     """
-
-    DeviceID: str = key()
-    GUID: str | None
-    Index: uint32
-    InterfaceIndex: uint32 | None
-    MACAddress: str | None
-    Name: str | None
-    NetConnectionID: str | None
-    PNPDeviceID: str | None
-
-
-class AdapterAlias(CimClass, namespace=CIMV2, wmi="Win32_NetworkAdapter"):
-    """An adapter under the name an administrator gave it."""
 
     DeviceID: str = key()
     InterfaceIndex: uint32 | None
