@@ -29,12 +29,15 @@ COR_E_SYSTEM = -2146233087  # 0x80131501, the HResult of most of PowerShell's ow
 
 
 def _duration(value: datetime.timedelta) -> str:
-    """A TimeSpan as CLIXML has it: xs:duration (MS-PSRP 2.2.5.1.9)."""
+    """A TimeSpan as .NET writes xs:duration: parts that are zero are left out, all of them make PT0S."""
     sign, value = ("-", -value) if value < datetime.timedelta(0) else ("", value)
     minutes, seconds = divmod(value.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
-    return f"{sign}P{value.days}DT{hours}H{minutes}M{seconds}{fraction}S"
+    parts = [(hours, f"{hours}H"), (minutes, f"{minutes}M"), (seconds or fraction, f"{seconds}{fraction}S")]
+    time = "".join(text for count, text in parts if count)
+    day = f"{value.days}D" if value.days else ""
+    return f"{sign}P{day}{'T' + time if time else '' if day else 'T0S'}"
 
 
 # psrpcore 0.3 strips the zeros of whole seconds with those of the fraction: 20 s travel as 2 s.
