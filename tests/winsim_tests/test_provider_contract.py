@@ -30,7 +30,15 @@ def host(request: pytest.FixtureRequest) -> Host:
         "clock": {"speed": 0},
         "domain": "corp.example",
         "hosts": {"N1": {"build": request.param, "updates": ["KB5034127"]}, "N2": {"build": request.param}},
-        "clusters": {"CL1": {"nodes": ["N1", "N2"]}},
+        "clusters": {"CL1": {"nodes": ["N1", "N2"], "shared_volumes": {"C:\\ClusterStorage\\Volume1": {}}}},
+        "virtual_machines": {
+            "app1": {
+                "cluster": "CL1",
+                "owner": "N1",
+                "snapshots": ["one", "two"],
+                "disks": [{"path": "C:\\ClusterStorage\\Volume1\\app1.vhd"}],
+            }
+        },
     })  # fmt: skip
     return fleet.host("N1")
 

@@ -11,6 +11,7 @@ Section `clusters` of the fleet file:
         ClusSvcHangTimeout: 60
         resources: {Disk 1: {DeadlockTimeout: 300000}}     # private properties
         groups: {VM 1: {}}
+        shared_volumes: {'C:\\ClusterStorage\\Volume1': {size: 1 TiB, free: 800 GiB}}
 
 A node that is a host of the fleet is Up while that host runs ClusSvc, Joining while the service starts, else Down,
 unless its state here is Paused, Joining or Down. Other nodes have a build and a state of their own. Failover-Clustering
@@ -21,9 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from winsim.fleet import Fleet, integer, mapping, refuse, text
+from winsim.fleet import Fleet, integer, mapping, refuse, size, text
 from winsim.host import NEWEST_BUILD, OLDEST_BUILD, Host, release_of
 from winsim.switches import declare
 
@@ -113,10 +115,30 @@ class Node:
 
 @dataclass
 class Owned:
-    """A resource or group: its private properties by name."""
+    """A resource or group: its private properties by name.
+
+    What a clustered virtual machine needs besides (`cluster_resources`): a resource has a `type`, a `state`, a `group`,
+    and `due`, when the transition it is in ends; a group has the `node` that owns it. `pending_timeout` in ms.
+    """
 
     name: str
     private: dict[str, int | str] = field(default_factory=dict)
+    type: str = ""
+    state: int = 2
+    group: str = ""
+    node: str = ""
+    pending_timeout: int = 180000
+    possible_owners: list[str] = field(default_factory=list)
+    due: datetime | None = None
+
+
+@dataclass
+class SharedVolume:
+    """A Cluster Shared Volume; sizes in bytes."""
+
+    path: str
+    size: int
+    free: int
 
 
 @dataclass
@@ -128,6 +150,7 @@ class Cluster:
     properties: dict[str, int | str] = field(default_factory=dict)
     resources: dict[str, Owned] = field(default_factory=dict)
     groups: dict[str, Owned] = field(default_factory=dict)
+    shared_volumes: dict[str, SharedVolume] = field(default_factory=dict)
 
     @property
     def hang_recovery_action(self) -> int:
@@ -184,7 +207,7 @@ def build(fleet: Fleet, data: Any, path: str) -> Clusters:
 
 
 def _cluster(fleet: Fleet, name: str, data: Any, path: str) -> Cluster:
-    given = mapping(data, path, {"nodes", "resources", "groups", "HangRecoveryAction", *DEFAULTS})
+    given = mapping(data, path, {"nodes", "resources", "groups", "shared_volumes", "HangRecoveryAction", *DEFAULTS})
     nodes = given.pop("nodes", None)
     entries = dict.fromkeys(nodes) if isinstance(nodes, list) else mapping(nodes, f"{path}.nodes")
     if not entries:
@@ -195,11 +218,19 @@ def _cluster(fleet: Fleet, name: str, data: Any, path: str) -> Cluster:
     for kind, owned in (("resources", made.resources), ("groups", made.groups)):
         for each, private in mapping(given.pop(kind, None), f"{path}.{kind}").items():
             owned[each.lower()] = Owned(each, dict(mapping(private, f"{path}.{kind}.{each}")))
+    for each, volume in mapping(given.pop("shared_volumes", None), f"{path}.shared_volumes").items():
+        made.shared_volumes[each.lower()] = _shared_volume(each, volume, f"{path}.shared_volumes.{each}")
     made.properties = {**DEFAULTS, "HangRecoveryAction": default_action(fleet, made)}
     for key, value in given.items():
         right = text(value, f"{path}.{key}") if key == "Description" else integer(value, f"{path}.{key}", 0, 2**32 - 1)
         made.properties[key] = right
     return made
+
+
+def _shared_volume(path_of_volume: str, data: Any, path: str) -> SharedVolume:
+    given = mapping(data, path, {"size", "free"})
+    total = size(given.get("size", "1 TiB"), f"{path}.size")
+    return SharedVolume(path_of_volume, total, size(given.get("free", total // 2), f"{path}.free"))
 
 
 def _node(fleet: Fleet, name: str, number: int, data: Any, path: str) -> Node:
@@ -406,12 +437,13 @@ def cluster_exe(host: Host, arguments: list[str], stdin: str) -> Output:
         return _failed(host, EPT_S_NOT_REGISTERED)
     if len(words) >= 1 and words[0].lower() in ("/prop", "/properties"):
         return _properties(host, each, words[1:])
-    if len(words) >= 3 and words[2].lower() in ("/priv", "/privproperties"):
+    if len(words) >= 3 and words[2].lower().partition(":")[0] in ("/priv", "/privproperties"):
         group = words[0].lower() == "group"
         owned = (each.groups if group else each.resources).get(words[1].lower())
         if owned is None:
             return _failed(host, ERROR_GROUP_NOT_FOUND if group else ERROR_RESOURCE_NOT_FOUND)
-        return _private(host, owned, words[3:])
+        one = words[2].partition(":")[2]
+        return _default(host, owned, one, words[3:]) if one else _private(host, owned, words[3:])
     return _failed(host, ERROR_INVALID_PARAMETER)
 
 
@@ -432,6 +464,15 @@ def _private(host: Host, owned: Owned, words: list[str]) -> Output:
         return True
 
     return _write_all(host, words, write) if words else _listing(owned.name, owned.private)
+
+
+def _default(host: Host, owned: Owned, name: str, words: list[str]) -> Output:
+    """`/priv:Name /usedefault`: the property gets its default back; one that the cluster does not know is gone."""
+    own = next((known for known in owned.private if known.lower() == name.lower()), None)
+    if own is None or [word.lower() for word in words] != ["/usedefault"]:
+        return _failed(host, ERROR_INVALID_PARAMETER)
+    del owned.private[own]
+    return Output()
 
 
 def _write_all(host: Host, words: list[str], write: Callable[[str, int | str], bool]) -> Output:
