@@ -54,7 +54,8 @@ def test_a_record_made_by_hand_is_static_and_makes_no_second_one() -> None:
 
 
 def test_a_zone_that_is_no_primary_one_is_not_written() -> None:
-    host = server(**{"branch.example": {"type": "secondary", "masters": ["192.0.2.9"]}})
+    secondary: dict[str, Any] = {"branch.example": {"type": "secondary", "masters": ["192.0.2.9"]}}
+    host = server(**secondary)
     with pytest.raises(Fault) as refused:
         create(host, "branch.example")
     assert refused.value.code == from_win32(INVALID_ZONE_TYPE)
