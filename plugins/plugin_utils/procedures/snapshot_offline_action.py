@@ -356,7 +356,7 @@ def read_state(host: Host, place: Place, journal: Entry | None, *, detailed: Cal
         journal,
         sight,
         True,
-        tuple(read_volumes(host, shared=place.windows.build >= SERVER_2008_R2)),
+        tuple(read_volumes(host, place.windows.build)),
         place.hyperv.shutdown_status(host, place.machine.id),
     )
 
@@ -1056,8 +1056,7 @@ class _Work:
         full = any(job.failed and job.status == _DISK_FULL for job in jobs)
         if not full and sight.layer_bytes != before:
             return [job for job in jobs if not job.failed]
-        shared = place.windows.build >= SERVER_2008_R2
-        volumes = self._patiently(lambda: read_volumes(host, shared=shared))
+        volumes = self._patiently(lambda: read_volumes(host, place.windows.build))
         now = dataclasses.replace(self._state, volumes=tuple(volumes))
         for path, size in needed(merges(sight.chains, sight.depth), lambda p: _root(p, volumes), None).items():
             free = next((volume.free for volume in now.volumes if volume.path == path), None)

@@ -126,21 +126,23 @@ class ResourceToPossibleOwner(CimClass, namespace=NAMESPACE, wmi="MSCluster_Reso
 
 
 class SharedVolume(CimClass, namespace=NAMESPACE, wmi="MSCluster_ClusterSharedVolume"):
-    """A Cluster Shared Volume. Name: its path, such as ``C:\\ClusterStorage\\Volume1``."""
+    """A Cluster Shared Volume. Name: its path, such as ``C:\\ClusterStorage\\Volume1``; VolumeName: with its GUID."""
 
     Name: str = key()
+    VolumeName: str | None
 
 
 class DiskPartition(CimClass, namespace=NAMESPACE, wmi="MSCluster_DiskPartition"):
-    """A partition of a clustered disk. TotalSize, FreeSpace: MB."""
+    """A partition of a clustered disk. VolumeGuid: of the volume on it; TotalSize, FreeSpace: MB."""
 
     Path: str = key()
+    VolumeGuid: str | None
     TotalSize: uint32
     FreeSpace: uint32
 
 
 class SharedVolumeToPartition(CimClass, namespace=NAMESPACE, wmi="MSCluster_ClusterSharedVolumeToPartition"):
-    """Which partition a Cluster Shared Volume is on."""
+    """Which partition a Cluster Shared Volume is on. Windows Server 2012 and later."""
 
     GroupComponent: reference = key()
     PartComponent: reference = key()

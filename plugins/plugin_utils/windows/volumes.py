@@ -7,12 +7,14 @@ https://learn.microsoft.com/en-us/previous-versions/windows/desktop/vdswmi/win32
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..wsman.bindings import CimClass
 from ..wsman.types import uint64
 from .cluster import DiskPartition, SharedVolume, SharedVolumeToPartition
+from .operating_system import SERVER_2008_R2, SERVER_2012
 from .registry import HasCim
 
 _MEGABYTE = 2**20
@@ -46,20 +48,39 @@ def volume_of(file: str, volumes: Iterable[Volume]) -> Volume | None:
     return max(holding, key=lambda volume: len(volume.path), default=None)
 
 
-def read_volumes(host: HasCim, *, shared: bool) -> list[Volume]:
-    """The volumes of the host. shared: also the Cluster Shared Volumes, which Windows Server 2008 does not have."""
+def read_volumes(host: HasCim, build: int) -> list[Volume]:
+    """The volumes of the host, and the Cluster Shared Volumes, which Windows Server 2008 does not have."""
     found = [Volume(v.Name, v.FreeSpace, v.Capacity) for v in host.cim.query(LocalVolume)]
-    return [*found, *(_read_shared(host) if shared else ())]
+    if build < SERVER_2008_R2:
+        return found
+    shared = host.cim.query(SharedVolume)
+    if not shared:
+        return found
+    partitions = host.cim.query(DiskPartition)
+    if build >= SERVER_2012:
+        on = {
+            link.GroupComponent.keys.get("Name", "").lower(): link.PartComponent.keys.get("Path", "").lower()
+            for link in host.cim.query(SharedVolumeToPartition)
+        }
+        pairs = ((v, next((p for p in partitions if p.Path.lower() == on.get(v.Name.lower())), None)) for v in shared)
+    else:
+        # Windows Server 2008 R2 has no association of the two: both name the volume.
+        pairs = ((v, next((p for p in partitions if guid_in(v.VolumeName) in _names(p)), None)) for v in shared)
+    return [*found, *(_shared(volume, partition) for volume, partition in pairs)]
 
 
-def _read_shared(host: HasCim) -> Iterable[Volume]:
-    names = [volume.Name for volume in host.cim.query(SharedVolume)]
-    if not names:
-        return
-    partitions = {partition.Path.lower(): partition for partition in host.cim.query(DiskPartition)}
-    for link in host.cim.query(SharedVolumeToPartition):
-        name = link.GroupComponent.keys.get("Name", "")
-        partition = partitions.get(link.PartComponent.keys.get("Path", "").lower())
-        if name in names and partition is not None:
-            # The cluster counts in megabytes.
-            yield Volume(name, partition.FreeSpace * _MEGABYTE, partition.TotalSize * _MEGABYTE)
+def guid_in(name: str | None) -> str:
+    """The GUID of a volume name in lower case, or what never is one."""
+    found = re.search(r"\{([0-9a-f-]{36})\}", (name or "").lower())
+    return found[1] if found else "?"
+
+
+def _names(partition: DiskPartition) -> tuple[str, ...]:
+    return guid_in(partition.VolumeGuid), guid_in(partition.Path), (partition.VolumeGuid or "").strip("{}").lower()
+
+
+def _shared(volume: SharedVolume, partition: DiskPartition | None) -> Volume:
+    if partition is None:
+        return Volume(volume.Name, None, None)
+    # The cluster counts in megabytes.
+    return Volume(volume.Name, partition.FreeSpace * _MEGABYTE, partition.TotalSize * _MEGABYTE)

@@ -9,6 +9,7 @@ https://learn.microsoft.com/en-us/previous-versions/windows/desktop/cluswmi/mscl
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -242,12 +243,7 @@ def possible_owners(host: Host) -> Iterator[Instance]:
 
 
 def _volume_guid(path: str) -> str:
-    return f"\\\\?\\Volume{{{abs(hash_of(path)):08x}-0000-0000-0000-100000000000}}"
-
-
-def hash_of(text: str) -> int:
-    """A number that stays the same over restarts."""
-    return sum((index + 1) * ord(letter) for index, letter in enumerate(text.lower()))
+    return f"\\\\?\\Volume{{{uuid.uuid5(uuid.NAMESPACE_DNS, path.lower())}}}"
 
 
 @cluster_resources.instances(NAMESPACE, "MSCluster_ClusterSharedVolume")
