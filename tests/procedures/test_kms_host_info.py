@@ -145,8 +145,8 @@ def test_the_preflight_tells_before_a_key_is_bought() -> None:
         result = world.run("K1", "kms_host_info", key_group="ws2019", activates=["ws2022", "ws2019"])
         assert result["preflight"]["findings"] == [
             "a KMS host key of ws2019 does not activate Windows Server 2022",
-            "Windows Server 2019 needs KB5003646 or a later update to activate Windows Server 2022: install it, restart, "
-            "run again",
+            "Windows Server 2019 needs KB5003646 or a later update to activate Windows Server 2022: install it, "
+            "restart, run again",
         ]
         assert result["preflight"]["ok"]
         refused = world.run("K1", "kms_host_info", key_group="b")
