@@ -46,9 +46,12 @@ def test_a_demo_that_is_told_to_end_takes_its_fleet_with_it(tmp_path: Path, numb
     assert "Traceback" not in errors
 
 
-def molecule(scenario: Path, verb: str, *flags: str) -> None:
+SCENARIOS = sorted(file.parent.name for file in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
+
+
+def molecule(name: str, scenario: Path, verb: str, *flags: str) -> None:
     result = subprocess.run(
-        [command("molecule"), verb, "--scenario-name", "hang_recovery", *flags],
+        [command("molecule"), verb, "--scenario-name", name, *flags],
         cwd=ROOT / "extensions",
         env={**environment(scenario.parent), "MOLECULE_EPHEMERAL_DIRECTORY": str(scenario)},
         stdin=subprocess.DEVNULL,
@@ -59,11 +62,12 @@ def molecule(scenario: Path, verb: str, *flags: str) -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_the_molecule_scenario_passes_and_stops_its_cluster(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_molecule_scenario_passes_and_stops_its_fleet(tmp_path: Path, name: str) -> None:
     scenario = tmp_path / "scenario"
-    molecule(scenario, "test", "--destroy", "never")
+    molecule(name, scenario, "test", "--destroy", "never")
     served_by = int((scenario / "winsim.pid").read_text(encoding="utf-8"))
     os.kill(served_by, 0)
-    molecule(scenario, "destroy")
+    molecule(name, scenario, "destroy")
     with pytest.raises(ProcessLookupError):
         os.kill(served_by, 0)
