@@ -22,7 +22,7 @@ def host(build: int = 20348, installed: dict[str, int] | None = None, **given: A
         "installed": {CLIENT: 1} if installed is None else installed,
         **given.pop("licensing", {}),
     }
-    described = {"clock": {"speed": 0}, "domain": "corp.example", "hosts": {"K1": {"build": build, **given}}}
+    described: dict[str, Any] = {"clock": {"speed": 0}, "domain": "corp.example", "hosts": {"K1": {"build": build, **given}}}
     described["hosts"]["K1"]["licensing"] = licensing
     return Fleet.load(described).host("K1")
 

@@ -21,7 +21,7 @@ from ..errors import FieldnotesError, MethodFailed, WsmanFault
 from ..win_error import unsigned
 from ..wsman.bindings import CimClass, Method, key, since
 from ..wsman.faults import refuses_query
-from ..wsman.types import Reference, boolean, uint32
+from ..wsman.types import Reference, boolean, uint16, uint32
 from ..wsman.wql import literal
 from . import registry
 from .registry import HasCim, Key
@@ -189,7 +189,7 @@ class Edition(CimClass, namespace=NAMESPACE, wmi="Win32_OperatingSystem"):
     BuildNumber: str
     ProductType: uint32
     OperatingSystemSKU: uint32 | None
-    ServicePackMajorVersion: uint32 | None
+    ServicePackMajorVersion: uint16 | None
 
 
 class Membership(CimClass, namespace=NAMESPACE, wmi="Win32_ComputerSystem"):
