@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Start a simulated failover cluster, run the playbook twice, and stop the cluster whatever happens."""
+"""Start a simulated fleet, run each playbook twice, and stop the fleet whatever happens."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -15,27 +16,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from acts import ACTS, Act
+
 ROOT = Path(__file__).resolve().parent.parent
 FLEET = ROOT / "demo" / "fleet.yml"
-PLAYBOOK = ROOT / "playbooks" / "hang_recovery.yml"
+PLAYBOOKS = ROOT / "playbooks"
 SECONDS_TO_STOP = 10.0
 
 
 def main() -> None:
-    # A demo that is told to end takes the cluster with it: the context manager below runs on SystemExit.
+    # A demo that is told to end takes the fleet with it: the context manager below runs on SystemExit.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     with tempfile.TemporaryDirectory(prefix="winsim-") as folder:
         inventory = Path(folder) / "inventory.yml"
-        say("A simulated failover cluster, CL1, starts on this machine. Nothing else is contacted.")
+        say("A simulated fleet of Windows hosts starts on this machine. Nothing else is contacted.")
         with fleet(inventory):
-            say("First run: the playbook changes the policy of the cluster and the dump type of its nodes.")
-            first = run(inventory)
-            say("Second run: everything is as it should be, so nothing changes.")
-            second = run(inventory)
+            changes = sum(play(act, inventory) for act in ACTS)
+    say(f"Done: {changes} changes in the first runs, none in the second. The fleet is gone again.")
+
+
+def play(act: Act, inventory: Path) -> int:
+    """Run an act twice; how many changes the first run counts."""
+    say(act.story)
+    first = run(act, inventory)
+    say("The same again: everything is as it should be, so nothing changes.")
+    second = run(act, inventory)
     if not first or second:
-        fail(f"the first run changed {first} things, the second {second}: expected some, then none")
-    say(f"Done: {first} changes in the first run, none in the second. The cluster is gone again.")
+        fail(f"{act.playbook} changed {first} things, then {second}: expected some, then none")
+    return first
 
 
 @contextlib.contextmanager
@@ -51,7 +60,7 @@ def fleet(inventory: Path) -> Iterator[None]:
             if line.strip() == "ready":
                 break
         else:
-            fail(f"the simulated cluster did not start (exit code {process.wait()})")
+            fail(f"the simulated fleet did not start (exit code {process.wait()})")
         yield
     finally:
         process.terminate()
@@ -62,11 +71,12 @@ def fleet(inventory: Path) -> Iterator[None]:
             process.wait()
 
 
-def run(inventory: Path) -> int:
-    """Run the playbook; how many changes its recap counts."""
+def run(act: Act, inventory: Path) -> int:
+    """Run the playbook of an act; how many changes its recap counts."""
     # A proxy of the environment has no business between two processes on this machine.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOK)]
+    variables = json.dumps(dict(act.variables))
+    command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOKS / act.playbook), "-e", variables]
     changes = 0
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True) as playbook:
