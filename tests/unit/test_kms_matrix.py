@@ -7,12 +7,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.errors import MethodFailed, WsmanFault
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures import kms_matrix
-from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.kms_host import (
-    Zone,
-    installation_groups,
-    zone_of,
-)
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.kms_matrix import HostSystem
+from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.kms_parameters import Zone, zone_of
+from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.kms_state import installation_groups
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.windows.licensing import code_of
 
 WEB, STANDARD, DATACENTER, ULTIMATE_OF_7, STORAGE = 17, 7, 8, 1, 23

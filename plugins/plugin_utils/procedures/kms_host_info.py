@@ -15,17 +15,15 @@ from ..windows import licensing, registry
 from ..windows.licensing import Licence
 from . import kms_matrix
 from .base import Host
-from .kms_host import (
+from .kms_parameters import activation_id_of, zone_of
+from .kms_state import (
     Published,
-    activation_id_of,
     licence_result,
     look_for_listener,
-    preflight,
     publishing_events,
     read_missing,
     read_service,
     read_system,
-    zone_of,
     zones_result,
 )
 
@@ -137,7 +135,7 @@ def _preflight(host: Host, parameters: InfoParameters) -> dict[str, Any]:
         return {"ok": True, "findings": []}
     system = read_system(host)
     missing = read_missing(host, system, parameters.activates, office=False)
-    findings = preflight(parameters.key_group, system, missing, parameters.activates)
+    findings = kms_matrix.preflight(parameters.key_group, system, missing, parameters.activates)
     if parameters.activates and kms_matrix.lacks_service_pack(system):
         findings.append("KB968912 needs service pack 2: install it first")
     refused = parameters.key_group is not None and kms_matrix.key_verdict(parameters.key_group, system).is_refused

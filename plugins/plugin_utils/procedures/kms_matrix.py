@@ -263,6 +263,22 @@ def missing_text(system: HostSystem, update: Update) -> str:
     )
 
 
+def preflight(
+    key_group: str | None, system: HostSystem, missing: Sequence[Update], activates: Sequence[str]
+) -> list[str]:
+    """What speaks against a key of this group on this host, and what it lacks to activate these generations."""
+    findings = []
+    if key_group is not None:
+        verdict = key_verdict(key_group, system)
+        findings += [verdict.text] if verdict.text else []
+        too_new = not_activated(key_group, activates)
+        findings += [
+            f"a KMS host key of {key_group} does not activate {GENERATIONS[generation]}" for generation in too_new
+        ]
+    findings += [missing_text(system, update) for update in missing]
+    return findings
+
+
 def can_activate(windows_count: int | None, office_counts: Sequence[int | None]) -> dict[str, bool]:
     """What a KMS host with these counts activates."""
     windows = windows_count or 0
