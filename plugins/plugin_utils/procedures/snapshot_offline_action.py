@@ -580,12 +580,11 @@ class SnapshotOfflineAction:
     def observe(self, host: Host, parameters: Parameters, journal: Entry | None) -> State:
         """Errors: Refusal R2 to R4."""
         place = host.memory.pop("place", None) or locate(host, parameters)
-        return read_state(
-            host,
-            place,
-            journal,
-            detailed=lambda sight: bool(journal is not None or select(parameters, sight).ids or not sight.calm),
-        )
+
+        def matters(sight: Sight) -> bool:
+            return journal is not None or select(parameters, sight) != Selection() or not sight.calm
+
+        return read_state(host, place, journal, detailed=matters)
 
     def plan(self, host: Host, parameters: Parameters, state: State) -> Plan:
         """Errors: Refusal R6 to R16."""
@@ -854,8 +853,14 @@ class _Work:
         for disk, chain in zip(goal["disks"], first.chains, strict=True):
             gone = max(0, len(chain.layers) - depth)
             disk["chain"] = disk["chain"][gone:]
-            disk["path"] = disk["chain"][0]["path"] if disk["chain"] else disk["path"]
+            if gone and disk["chain"]:
+                disk["path"] = disk["chain"][0]["path"]
+                # How far it grows depends on what the layers have in common.
+                disk["chain"][0]["file_size"] = None
         goal["snapshots"] = [snapshot for snapshot in goal["snapshots"] if snapshot["id"] not in doomed]
+        filled = _needs(self._parameters, self._state, first)
+        for volume in goal["volumes"] or ():
+            volume["free_bytes"] = None if volume["path"] in filled else volume["free_bytes"]
         goal["pending_layers"] = 0
         goal["merging"] = None if first.merging is None else False
         goal["offline_action"] = name_of_action(self._task.original)
