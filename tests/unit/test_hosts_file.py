@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.errors import Refusal
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures import hosts_file
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 PATH = "C:\\hosts"
@@ -69,6 +69,7 @@ _LINES = st.lists(
 )
 
 
+@example(lines=["::1 localhost", "\r"], end="\n", closed=False)
 @given(lines=_LINES, end=st.sampled_from(["\n", "\r\n"]), closed=st.booleans())
 def test_every_file_comes_back_as_it_was(lines: list[str], end: str, closed: bool) -> None:
     before = (end.join(lines) + (end if closed else "")).encode("latin-1")

@@ -180,6 +180,8 @@ def _appended(lines: tuple[Line, ...], texts: Sequence[str], end: str) -> tuple[
         return lines
     new = [Line(text, end) for text in texts]
     if lines and not lines[-1].end:
-        lines = (*lines[:-1], dataclasses.replace(lines[-1], end=end))
+        # A carriage return that ends the file is text; with a bare line feed behind it, it would read as a line end.
+        closing = "\r\n" if lines[-1].text.endswith("\r") else end
+        lines = (*lines[:-1], dataclasses.replace(lines[-1], end=closing))
         new[-1] = dataclasses.replace(new[-1], end="")
     return (*lines, *new)
