@@ -194,7 +194,7 @@ def _report(properties: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _which(parameters: Parameters, state: State) -> str:
     selectors = state.reference.selectors if state.reference is not None else ()
-    named = [text for _, text in selectors] or [str(value) for value in parameters.keys.values()]
+    named = [text for key, text in selectors] or [str(value) for value in parameters.keys.values()]
     return " ".join([parameters.name, ", ".join(named)]).strip()
 
 
@@ -204,7 +204,8 @@ def _set(host: Host, parameters: Parameters, state: State, name: str, typed: tup
             "properties", f"{name} is a key of {parameters.name}: it names the instance and cannot be changed"
         )
     which, reference = _which(parameters, state), state.reference
-    assert reference is not None
+    if reference is None:
+        raise TypeError("only an instance that was found is changed or deleted")
 
     def put(value: tuple[Any, CimType]) -> None:
         host.cim.put(reference, {name: value}, f"setting {name} of {which}")
@@ -245,5 +246,6 @@ def _create(host: Host, parameters: Parameters, state: State) -> Step:
 
 def _delete(host: Host, parameters: Parameters, state: State) -> Step:
     reference = state.reference
-    assert reference is not None
+    if reference is None:
+        raise TypeError("only an instance that was found is changed or deleted")
     return Step(name=f"delete {_which(parameters, state)}", do=lambda: host.cim.delete(reference), final=True)

@@ -121,7 +121,8 @@ class CimMethod:
         answers: list[Answer] = []
 
         def do() -> None:
-            assert call is not None
+            if call is None:
+                raise TypeError("only a method that is to be called has a step")
             answers.append(_invoke(host, parameters, call))
 
         def ask() -> None:

@@ -136,7 +136,7 @@ def _literal(name: str, value: Any, types: Types, writer: Writer) -> Any:
     member = types.member(name)
     if member is None and isinstance(value, (bool, int)):
         return value
-    typed, _ = writer.value(name, value, member)
+    typed, _why = writer.value(name, value, member)
     if not isinstance(typed, (str, int)) and not hasattr(typed, "tzinfo"):
         raise Refusal("match", f"match: {name} is of a type that WQL cannot compare: use filter")
     return typed

@@ -454,7 +454,7 @@ class _Work:
 
     def unbound(self) -> list[str]:
         """Adapters that lose IPv6 in this run."""
-        return [alias for alias, (binding, _, after) in self.bindings().items() if binding.Enabled and not after]
+        return [alias for alias, (binding, before, after) in self.bindings().items() if binding.Enabled and not after]
 
     def _binding_steps(self) -> Iterator[Step]:
         own = self.own_adapter()
@@ -556,7 +556,7 @@ class _Work:
             content |= {"new": self.target.effective, "old": self.start.number}
             content |= {"old_type": self.start.kind, "old_text": self.start.text}
         if bindings := self.bindings():
-            content["binding"] = {alias: before for alias, (_, before, _after) in bindings.items()}
+            content["binding"] = {alias: before for alias, (_binding, before, _after) in bindings.items()}
         if (change := self.hosts()) is not None:
             old = change[0].content
             content["hosts"] = {

@@ -15,8 +15,12 @@ from ..windows import firewall
 _LONGEST_INTERVAL, _SHORTEST_INTERVAL = 43200, 15
 SETTINGS = ("port", "publishing", "zones", "priority", "activation_interval", "renewal_interval")
 """What waits for a KMS host that is activated, by the names of the journal, in the order of the steps."""
-PARAMETER_OF = {"port": "listening_port", "publishing": "dns_publishing", "zones": "dns_publish_zones",
-                 "priority": "low_priority"}  # fmt: skip
+PARAMETER_OF = {
+    "port": "listening_port",
+    "publishing": "dns_publishing",
+    "zones": "dns_publish_zones",
+    "priority": "low_priority",
+}
 
 
 class Zone(NamedTuple):

@@ -365,14 +365,20 @@ def _apply(records: Records, change: Change, server: str | None) -> None:
 
 
 def _sentence(change: Change) -> str:
-    if change.old is None or change.new is None:
-        record, (verb, word) = change.new or change.old, ("create", "in") if change.old is None else ("remove", "from")
-        assert record is not None
-        numbers = f"port {record.port}, priority {record.priority}, weight {record.weight}"
-        return f"{verb} SRV record of {record.target} {word} {change.zone} ({numbers})"
+    if change.new is None:
+        return f"remove SRV record {_where(change.old, 'from', change.zone)}"
+    if change.old is None:
+        return f"create SRV record {_where(change.new, 'in', change.zone)}"
     pairs = [(name, getattr(change.old, name), getattr(change.new, name)) for name in _NUMBERS]
     said = [f"{name} from {old} to {new}" for name, old, new in pairs if new is not None and new != old]
     return f"change SRV record of {change.new.target} in {change.zone}: {', '.join(said)}"
+
+
+def _where(record: SrvRecord | None, word: str, zone: str) -> str:
+    if record is None:
+        return f"{word} {zone}"
+    numbers = f"port {record.port}, priority {record.priority}, weight {record.weight}"
+    return f"of {record.target} {word} {zone} ({numbers})"
 
 
 # What is shown and kept

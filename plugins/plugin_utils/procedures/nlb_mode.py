@@ -286,7 +286,7 @@ def _converged(host: Host, parameters: Parameters, cluster: NlbCluster) -> NlbCl
 
 
 def _status(host: Host, cluster: NlbCluster) -> int:
-    here, _ = nodes_of(cluster.bound, cluster.priority, host.cim.query(Node))
+    here, _others = nodes_of(cluster.bound, cluster.priority, host.cim.query(Node))
     return here.StatusCode if here is not None else 0
 
 
@@ -617,7 +617,7 @@ class _Change:
 
     def _load(self, setting: ClusterSetting) -> None:
         trouble: ConnectionTrouble | None = None
-        for _ in range(2):
+        for _attempt in range(2):
             try:
                 result = self._host.cim.invoke(ClusterSetting.LoadAllSettings, on=setting)
             except ConnectionTrouble as error:

@@ -42,7 +42,7 @@ def listeners(output: str) -> Iterator[Listener]:
         # The word for "listening" is never read; in some languages it is several words.
         if len(fields) < 4 or fields[0].upper() != "TCP" or fields[2] not in _NOBODY:
             continue
-        address, _, port = fields[1].rpartition(":")
+        address, _colon, port = fields[1].rpartition(":")
         if port.isdigit() and fields[-1].isdigit():
             yield Listener(address.strip("[]").partition("%")[0], int(port), int(fields[-1]))
 

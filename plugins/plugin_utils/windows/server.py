@@ -111,7 +111,7 @@ def fixed_disks(host: HasCim) -> dict[str, int]:
 
 def folder_size(host: HasCim, folder: str) -> int:
     """Bytes of the files in a folder, those of its subfolders not counted."""
-    drive, _, rest = folder.rstrip("\\").partition(":")
+    drive, _colon, rest = folder.rstrip("\\").partition(":")
     where = f"Drive = {literal(drive + ':')} AND Path = {literal(rest + chr(92))}"
     return sum(file.FileSize or 0 for file in host.cim.query(FileSize, where))
 

@@ -373,7 +373,7 @@ def as_json(value: Any) -> Any:
 def reference_json(value: Reference) -> dict[str, Any]:
     """Namespace, class and keys; the keys as their text."""
     path = value.resource_uri.removeprefix(f"{WMI}/")
-    namespace, _, name = path.rpartition("/")
+    namespace, _slash, name = path.rpartition("/")
     return {"namespace": namespace, "class": name, "keys": value.keys}
 
 
@@ -602,9 +602,9 @@ def keyed(writer: Writer, name: str, keys: Mapping[str, Any], types: Types, decl
             shown = ", ".join(f"{each.name} ({each.shown})" for each in declared.keys)
             raise Refusal("keys", f"the keys of {name} are {shown}: give each of them and no other, or use filter")
     typed = writer.typed(keys, types)
-    if any(wanted.python is Reference for _, wanted in typed.values()):
+    if any(wanted.python is Reference for value, wanted in typed.values()):
         raise Refusal("keys", f"a key of {name} is a reference: name the instance by filter")
-    selectors = tuple((key, selector_text(value)) for key, (value, _) in typed.items())
+    selectors = tuple((key, selector_text(value)) for key, (value, wanted) in typed.items())
     return Reference(resource_uri(writer.namespace, name), selectors)
 
 
