@@ -18,7 +18,7 @@ from ...windows.server import fixed_disks, folder_size
 from ...windows.services import find_service
 from ...wsman.cmdlets import SWITCH
 from ...wsman.xml import local_name
-from ..base import Host, Plan, Step
+from ..base import Findings, Host, Plan, Step
 from .facts import read_facts
 from .inventory import Inventory, from_json, frozen_digest
 from .machine import ABSENT, PAUSED, RUNNING, STOPPED, Machine, start_mode
@@ -336,12 +336,13 @@ def plan(parameters: Parameters, old: OldState) -> Plan:
     state = old.base
     export = Export(parameters, old)
     manifest = state.manifest
-    if manifest is not None and manifest.phase == COMPLETED:
+    completed = manifest is not None and manifest.phase == COMPLETED
+    if completed:
         _refuse_reused(parameters, state)
         refuse_alive(parameters, old)
-        return Plan(tuple(replace(step, skip=True) for step in export.steps()), export.goal(), keeps_journal=True)
-    if is_retired(state):
-        return Plan(tuple(replace(step, skip=True) for step in export.steps()), export.goal(), keeps_journal=True)
+    if completed or is_retired(state):
+        steps = tuple(replace(step, skip=True) for step in export.steps())
+        return Plan(steps, export.goal(), proved=True, keeps_journal=True)
     refuse(parameters, old)
     done = export.done_already()
     steps = tuple(replace(step, skip=step.code in done) for step in export.steps())
@@ -350,6 +351,7 @@ def plan(parameters: Parameters, old: OldState) -> Plan:
         export.goal(),
         journal=None if state.journal is not None else export.journal_content(),
         answer=export.answer,
+        findings=Findings(warnings=state.machine.warnings),
         proved=True,
         keeps_journal=True,
         way_back=export.way_back,

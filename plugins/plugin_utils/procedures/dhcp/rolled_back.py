@@ -7,7 +7,7 @@ from __future__ import annotations
 from ...errors import Refusal
 from ...windows import dhcp
 from ...windows.services import find_service
-from ..base import Plan
+from ..base import Findings, Plan
 from .machine import STOPPED
 from .manifest import AUTHORIZING, COMPLETED, ROLLED_BACK
 from .observed import State, refuse_busy, refuse_second_hop
@@ -30,7 +30,14 @@ def plan(parameters: Parameters, state: State) -> Plan:
         before = state.manifest.inventory if state.manifest is not None else None
         steps = old_steps(state.machine, before)
     # Every step looks before it acts, so an interrupted run is simply taken again.
-    return Plan(tuple(steps), goal(state), answer=lambda: {"rolled_back": True}, proved=True, keeps_journal=True)
+    return Plan(
+        tuple(steps),
+        goal(state),
+        answer=lambda: {"rolled_back": True},
+        findings=Findings(warnings=state.machine.warnings),
+        proved=True,
+        keeps_journal=True,
+    )
 
 
 def goal(state: State) -> dict[str, object]:
