@@ -345,7 +345,7 @@ class _Run:
                 f"What is left to do stands in {self._journal.place}; run the task again"
             )
         self._outcome.after = self._outcome.before
-        self._outcome.values["steps"] = self._shown_steps()
+        self._outcome.values.update(steps=self._shown_steps(), reboot_required=False)
         self._outcome.changed = self._changed()
         if stays := self._stays():
             return FieldnotesError(f"{error}. {'; '.join(stays)}")

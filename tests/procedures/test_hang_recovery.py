@@ -482,6 +482,15 @@ def test_a_failed_step_takes_back_the_steps_before_it() -> None:
         assert has_no_journal(world.host("N1"))
 
 
+def test_what_was_taken_back_needs_no_restart() -> None:
+    with World(cl1(SERVER_2012_R2)) as world:
+        troubles_of(world.host("N1")).add(Trouble("fault"), when=lambda asked: asked.what == "SetDWORDValue")
+        result = world.run("N1", "hang_recovery", action="log", dump_type="complete")
+        assert result["failed"]
+        assert result["reboot_required"] is False
+        assert values(world) == (3, 60)
+
+
 # Journals that a run finds
 
 
