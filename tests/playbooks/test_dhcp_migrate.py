@@ -1,0 +1,58 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The role dhcp_migrate over two servers, as a user runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playbooks.running import ROOT, Controller
+from support.dhcp import DC, ID, NEW, OLD, network
+from winsim import Fleet, serve
+from winsim.http import Served
+from winsim.providers.dhcp import Server, is_serving, violations
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """The network, on the time of the day."""
+    with serve(Fleet.load({**network(), "clock": {"speed": 1}})) as served:
+        yield served
+
+
+def migrate(served: Served, folder: Path, *arguments: str) -> tuple[int, str]:
+    """How the playbook ended, and what it said."""
+    variables = {
+        "dhcp_migrate_id": ID,
+        "dhcp_migrate_old": OLD,
+        "dhcp_migrate_new": NEW,
+        "dhcp_migrate_controller_dir": str(folder / "dhcp"),
+        "dhcp_migrate_authorize_via": DC,
+    }
+    given = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+    run = Controller(folder, served.inventory()).run(ROOT / "playbooks" / "dhcp_migrate.yml", *given, *arguments)
+    return run.exit_code, run.output
+
+
+def test_the_role_migrates_and_the_second_run_changes_nothing(served: Served, tmp_path: Path) -> None:
+    code, output = migrate(served, tmp_path)
+    assert code == 0, output
+    assert is_serving(served.fleet.host(NEW))
+    code, output = migrate(served, tmp_path)
+    assert code == 0, output
+    assert "changed=0" in output
+    code, output = migrate(served, tmp_path, "--tags", "cleaned")
+    assert code == 0, output
+    assert violations(served.fleet) == []
+
+
+def test_the_role_brings_both_servers_back_before_the_point_of_no_return(served: Served, tmp_path: Path) -> None:
+    served.fleet.host(NEW).state(Server).failures["import"] = 112
+    code, output = migrate(served, tmp_path)
+    assert code != 0
+    assert "The old server serves again. n09_import failed" in output
+    assert is_serving(served.fleet.host(OLD))
+    assert not is_serving(served.fleet.host(NEW))
+    assert violations(served.fleet) == []
