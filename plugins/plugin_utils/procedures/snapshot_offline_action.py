@@ -29,67 +29,45 @@ from ..errors import (
 )
 from ..journal import Entry, Journal, RegistryStore, journal_key
 from ..windows import cluster, hyperv
-from ..windows.cluster import VmResource, Windows
-from ..windows.hyperv import AttachedDisk, HyperV, MergeJob, Setting, VirtualMachine
-from ..windows.operating_system import SERVER_2008_R2, SERVER_2012, read_operating_system
-from ..windows.services import find_service
+from ..windows.cluster import Resource, VmResource
+from ..windows.hyperv import MergeJob, Setting
+from ..windows.operating_system import SERVER_2008_R2, SERVER_2012
 from ..windows.volumes import Volume, read_volumes, volume_of
-from ..wsman.faults import is_access_denied
 from ..wsman.types import Reference
 from .base import Findings, Host, Plan, Step
+from .clustered_machine import (
+    ACTIVITIES,
+    COMPONENT_USABLE,
+    OFFLINE_ACTIONS,
+    Sight,
+    State,
+    locate,
+    look,
+    method_of,
+    name_of_action,
+    owned_elsewhere,
+    read_state,
+    report_of,
+    root_of,
+    state_of,
+    vm_state,
+    word_of,
+)
 from .disk_chains import (
     ROOM,
-    Chain,
     Merge,
-    depth_of,
     depth_without,
     descendants,
     merges,
     needed,
-    pending_layers,
     problems,
-    read_chain,
     roots_among,
 )
 from .moving_journal import AbandonedStore, MovingStore, explained
 
 MODULE = "snapshot_offline_action"
 
-OFFLINE_ACTIONS = {"turn_off": 0, "save": 1, "shutdown": 2, "force_shutdown": 3}
-RESOURCE_STATES = {
-    cluster.RESOURCE_INITIALIZING: "initializing",
-    cluster.RESOURCE_ONLINE: "online",
-    cluster.RESOURCE_OFFLINE: "offline",
-    cluster.RESOURCE_FAILED: "failed",
-    cluster.RESOURCE_PENDING: "pending",
-    cluster.RESOURCE_ONLINE_PENDING: "pending",
-    cluster.RESOURCE_OFFLINE_PENDING: "pending",
-}
-# UNCONFIRMED which numbers version 2 has for saved and paused: those of both versions are taken.
-VM_STATES = {
-    2: "running",
-    3: "off",
-    4: "stopping",
-    6: "saved",
-    9: "paused",
-    10: "starting",
-    32768: "paused",
-    32769: "saved",
-    32770: "starting",
-    32773: "saving",
-    32774: "stopping",
-}
-HEALTH = {5: "ok", 20: "major_failure", 25: "critical"}
-FILE_TYPES = {hyperv.FIXED: "fixed", hyperv.DYNAMIC: "dynamic", hyperv.DIFFERENCING: "differencing"}
-ACTIVITIES = {
-    hyperv.CREATING: "creating a snapshot",
-    hyperv.APPLYING: "applying a snapshot",
-    hyperv.EXPORTING: "being exported",
-    hyperv.MIGRATING: "migrating",
-}
-
 _DEGRADED = 3
-_COMPONENT_USABLE = (2, 3)
 _FOREIGN_KINDS = ("Recovery", "Replica", "Missing")
 _COMFORT = 2 * 2**30
 _DISK_FULL = 0x80070070
@@ -120,319 +98,6 @@ class Parameters:
     start: str
     min_free_bytes: int | None
     not_owner: str
-
-    @property
-    def asked(self) -> str:
-        """The machine as the task names it."""
-        return self.vm or self.vm_id or ""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the machine was found. elsewhere: why it is not this host's, None where it is."""
-
-    windows: Windows
-    node: str
-    hyperv: HyperV
-    name: str
-    vm_id: str | None
-    resource: VmResource | None
-    machine: VirtualMachine | None
-    elsewhere: str | None = None
-
-
-@dataclass(frozen=True)
-class Sight:
-    """The machine, its snapshots and its disks at one moment; read on the node that owns it."""
-
-    build: int
-    resource: VmResource
-    machine: VirtualMachine
-    settings: tuple[Setting, ...]
-    chains: tuple[Chain, ...]
-
-    @property
-    def snapshots(self) -> list[Setting]:
-        """The snapshots."""
-        return [setting for setting in self.settings if not setting.current]
-
-    @property
-    def parents(self) -> dict[str, str | None]:
-        """Each snapshot and what it was made from."""
-        known = {snapshot.id for snapshot in self.snapshots}
-        return {s.id: s.parent if s.parent in known else None for s in self.snapshots}
-
-    @property
-    def start(self) -> str | None:
-        """The snapshot that the running configuration was made from."""
-        return next((setting.parent for setting in self.settings if setting.current), None)
-
-    @property
-    def depth(self) -> int:
-        """Snapshots from the running configuration to the root."""
-        return depth_of(self.start, self.parents)
-
-    @property
-    def pending(self) -> int:
-        """Layers that no snapshot explains."""
-        return pending_layers(self.chains, self.depth)
-
-    @property
-    def merging(self) -> bool | None:
-        """Whether Hyper-V says that it merges; None on Windows Server 2008, which never says."""
-        if self.build < SERVER_2008_R2:
-            return None
-        # A deletion is followed by its merge and waited for in the same way.
-        return self.machine.activity in (hyperv.MERGING, hyperv.DELETING)
-
-    @property
-    def layers(self) -> list[str]:
-        """Paths of all layers."""
-        return [layer.path for chain in self.chains for layer in chain.layers]
-
-    @property
-    def layer_bytes(self) -> int:
-        """Size of all layers."""
-        return sum(layer.file_size for chain in self.chains for layer in chain.layers)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every chain could be read to its base: while files are merged one may go under the reader."""
-        return all(chain.missing is None for chain in self.chains)
-
-    @property
-    def calm(self) -> bool:
-        """Whether nothing is left to merge."""
-        return self.complete and self.pending == 0 and not self.merging
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether the cluster has taken the machine offline and it is off."""
-        return self.resource.state == cluster.RESOURCE_OFFLINE and self.machine.off
-
-    @property
-    def in_service(self) -> bool:
-        """Whether the resource is online and the machine runs."""
-        return self.resource.state == cluster.RESOURCE_ONLINE and self.machine.running
-
-
-@dataclass(frozen=True)
-class State:
-    """What is there. sight: None where another node owns the machine.
-
-    volumes, component (OperationalStatus of the shutdown component) are read where there is something to do.
-    """
-
-    place: Place
-    journal: Entry | None
-    sight: Sight | None = None
-    detailed: bool = False
-    volumes: tuple[Volume, ...] = ()
-    component: int | None = None
-
-
-def method_of(wanted: str, build: int) -> str:
-    """``offline`` or ``live``."""
-    if wanted != "auto":
-        return wanted
-    return "live" if build >= SERVER_2012 else "offline"
-
-
-def name_of_action(value: int | None) -> str:
-    """The name of an OfflineAction."""
-    return next((name for name, number in OFFLINE_ACTIONS.items() if number == value), "unknown")
-
-
-def vm_state(machine: VirtualMachine) -> str:
-    """The name of a machine's state."""
-    return VM_STATES.get(machine.enabled, "other")
-
-
-# Reading
-
-
-def asked_of(host: Host, role: str, read: Callable[[], T]) -> T:
-    """What a role of the host answers. Errors: Refusal R2 where the role is not there."""
-    try:
-        return read()
-    except WsmanFault as fault:
-        if is_access_denied(fault):
-            raise
-        raise _not_available(host, role, str(fault)) from fault
-
-
-def _not_available(host: Host, role: str, error: str) -> Refusal:
-    return Refusal("R2", f"{host.name}: {role} is not available ({error}); run this on a Hyper-V cluster node")
-
-
-def require_service(host: Host, role: str, service: str) -> None:
-    """For an empty answer, which a stopped service may give. Errors: Refusal R2."""
-    found = find_service(host, service)
-    if found is None or found.State != "Running":
-        raise _not_available(host, role, f"service {service} is {found.State if found else 'not installed'}")
-
-
-def locate(host: Host, parameters: Parameters) -> Place:
-    """Where the machine is. Errors: Refusal R2 to R5."""
-    system = read_operating_system(host)
-    windows = Windows(system.build, system.WindowsDirectory)
-    version = hyperv.of_build(windows.build)
-    name, vm_id = parameters.vm, parameters.vm_id
-    machines = asked_of(host, "Hyper-V", lambda: version.machines(host, name, vm_id))
-    resources = asked_of(host, "failover clustering", lambda: cluster.read_vm_resources(host, windows))
-    if not resources:
-        require_service(host, "failover clustering", "ClusSvc")
-    if len(machines) > 1:
-        ids = ", ".join(sorted(machine.id for machine in machines))
-        raise Refusal("R4", f"two VMs are named {name} ({ids}): use vm_id")
-    machine = machines[0] if machines else None
-    if machine is None:
-        require_service(host, "Hyper-V", "vmms")
-        resource = _elsewhere(parameters, resources)
-    else:
-        resource = next((r for r in resources if hyperv.guid_of(r.vm_id) == machine.id), None)
-        if resource is None:
-            raise Refusal(
-                "R3",
-                f"VM {machine.name} is not a cluster resource: nothing would restart it, so delete its snapshots and "
-                "shut it down in the ordinary way",
-            )
-    found = Place(
-        windows,
-        system.CSName,
-        version,
-        machine.name if machine is not None else parameters.asked,
-        machine.id if machine is not None else (hyperv.guid_of(resource.vm_id) if resource is not None else vm_id),
-        resource,
-        machine,
-    )
-    return dataclasses.replace(found, elsewhere=_why_elsewhere(host, found))
-
-
-def _elsewhere(parameters: Parameters, resources: Iterable[VmResource]) -> VmResource | None:
-    """The resource of a machine that this host does not show. By name it is a guess, good enough for a refusal."""
-    for resource in resources:
-        if parameters.vm_id is not None:
-            if hyperv.guid_of(resource.vm_id) == parameters.vm_id:
-                return resource
-        elif parameters.asked.lower() in (resource.group.lower(), resource.name.lower().rpartition(" ")[2]):
-            return resource
-    return None
-
-
-def _why_elsewhere(host: Host, place: Place) -> str | None:
-    if place.resource is None:
-        return (
-            f"there is no VM {place.name} on {host.name}: if another node of the cluster owns it run there "
-            "(not_owner: skip passes over this host)"
-        )
-    if place.machine is not None and place.resource.owner.lower() == place.node.lower():
-        return None
-    return owned_elsewhere(place.name, place.resource.owner, host.name)
-
-
-def owned_elsewhere(name: str, owner: str, host: str) -> str:
-    """R5."""
-    return f"VM {name} is owned by {owner}, not by {host}: run there (not_owner: skip passes over this host)"
-
-
-def look(host: Host, place: Place, resource: VmResource, machine: VirtualMachine) -> Sight:
-    """Snapshots and disks of a machine."""
-    settings = place.hyperv.settings(host, machine.id)
-    disks: list[AttachedDisk] = place.hyperv.disks(host, machine.id)
-    chains = [read_chain(d.controller, d.path, lambda path: place.hyperv.file(host, path)) for d in disks]
-    return Sight(place.windows.build, resource, machine, tuple(settings), tuple(chains))
-
-
-def read_state(host: Host, place: Place, journal: Entry | None, *, detailed: Callable[[Sight], bool]) -> State:
-    """The state of a machine that this host owns. detailed: whether volumes and shutdown component are wanted too."""
-    if place.resource is None or place.machine is None or place.elsewhere is not None:
-        return State(place, journal)
-    sight = look(host, place, place.resource, place.machine)
-    if not detailed(sight):
-        return State(place, journal, sight)
-    return State(
-        place,
-        journal,
-        sight,
-        True,
-        tuple(read_volumes(host, place.windows.build)),
-        place.hyperv.shutdown_status(host, place.machine.id),
-    )
-
-
-def report_of(state: State, planned: Iterable[Merge] = (), demanded: int | None = None) -> dict[str, Any]:
-    """What the info module tells of a machine. planned: merges whose need of space is told with the volumes."""
-    sight = state.sight
-    if sight is None:
-        return {}
-    resource, machine = sight.resource, sight.machine
-    needs = needed(planned, lambda path: _root(path, state.volumes), demanded)
-    used = {
-        volume.path: volume
-        for chain in sight.chains
-        for file in chain.files
-        if (volume := volume_of(file.path, state.volumes)) is not None
-    }
-    return {
-        "name": machine.name,
-        "id": machine.id,
-        "resource": resource.name,
-        "group": resource.group,
-        "owner_node": resource.owner,
-        "resource_state": RESOURCE_STATES.get(resource.state, "unknown"),
-        "vm_state": vm_state(machine),
-        "health": HEALTH.get(machine.health, "unknown"),
-        "offline_action": name_of_action(resource.offline_action),
-        "offline_action_value": resource.offline_action,
-        "snapshots": [
-            {"name": s.name, "id": s.id, "parent": s.parent, "type": s.kind or "Snapshot"} for s in sight.snapshots
-        ],
-        "disks": [_disk(chain) for chain in sight.chains],
-        "merging": sight.merging,
-        "pending_layers": sight.pending,
-        "volumes": [
-            {
-                "path": volume.path,
-                "free_bytes": volume.free,
-                "total_bytes": volume.total,
-                "needed_bytes": needs.get(volume.path, 0),
-            }
-            for volume in used.values()
-        ]
-        if state.detailed
-        else None,
-        "shutdown_component": _component(state.component) if state.detailed else None,
-    }
-
-
-def _disk(chain: Chain) -> dict[str, Any]:
-    return {
-        "controller": chain.controller,
-        "path": chain.path,
-        "chain": [
-            {
-                "path": file.path,
-                "parent": file.parent,
-                "type": FILE_TYPES.get(file.type, "unknown"),
-                "file_size": file.file_size,
-                "max_size": file.max_size,
-            }
-            for file in chain.files
-        ],
-        "problems": [problem.text for problem in problems(chain)],
-    }
-
-
-def _component(status: int | None) -> str:
-    if status is None:
-        return "missing"
-    return "ok" if status in _COMPONENT_USABLE else "not_responding"
-
-
-def _root(path: str, volumes: Iterable[Volume]) -> str:
-    volume = volume_of(path, volumes)
-    return volume.path if volume is not None else ""
 
 
 # What is to be done
@@ -567,7 +232,7 @@ class SnapshotOfflineAction:
 
     def journal(self, host: Host, parameters: Parameters) -> Journal:
         """In the group of the machine and on its owner; elsewhere only what an earlier owner left."""
-        place = locate(host, parameters)
+        place = locate(host, parameters.vm, parameters.vm_id)
         host.memory["place"] = place
         if place.elsewhere is None and place.resource is not None:
             resource = place.resource
@@ -579,7 +244,7 @@ class SnapshotOfflineAction:
 
     def observe(self, host: Host, parameters: Parameters, journal: Entry | None) -> State:
         """Errors: Refusal R2 to R4."""
-        place = host.memory.pop("place", None) or locate(host, parameters)
+        place = host.memory.pop("place", None) or locate(host, parameters.vm, parameters.vm_id)
 
         def matters(sight: Sight) -> bool:
             return journal is not None or select(parameters, sight) != Selection() or not sight.calm
@@ -673,7 +338,7 @@ def _plan_elsewhere(parameters: Parameters, state: State) -> Plan:
 def _refuse(parameters: Parameters, state: State, sight: Sight, task: Task, selection: Selection) -> None:
     """The refusals that need the state, in the order of the page. Errors: Refusal."""
     name, resource, machine = sight.machine.name, sight.resource, sight.machine
-    word = RESOURCE_STATES.get(resource.state, "unknown")
+    word = word_of(resource)
     if word in ("failed", "initializing", "pending"):
         raise Refusal("R6", f"VM {name} is {word}: let that end first")
     if machine.activity in ACTIVITIES:
@@ -701,7 +366,7 @@ def _refuse(parameters: Parameters, state: State, sight: Sight, task: Task, sele
         if free is not None and free < size:
             raise Refusal("R12", _too_little(path, free, size))
     running = machine.running and task.method == "offline" and parameters.shutdown != "turn_off"
-    if running and state.component not in _COMPONENT_USABLE:
+    if running and state.component not in COMPONENT_USABLE:
         raise Refusal(
             "R13",
             f"the guest of {name} has no working shutdown integration component: the cluster would wait PendingTimeout "
@@ -719,7 +384,9 @@ def _too_little(path: str, free: int, size: int) -> str:
 
 
 def _needs(parameters: Parameters, state: State, sight: Sight) -> dict[str, int]:
-    return needed(planned_merges(parameters, sight), lambda path: _root(path, state.volumes), parameters.min_free_bytes)
+    return needed(
+        planned_merges(parameters, sight), lambda path: root_of(path, state.volumes), parameters.min_free_bytes
+    )
 
 
 def _fullest(state: State, sight: Sight) -> Volume | None:
@@ -744,6 +411,31 @@ def _warnings(parameters: Parameters, state: State, sight: Sight, task: Task) ->
 
 
 # The steps
+
+
+class _Asking:
+    """One thing that the cluster is asked to do with a resource, until it has answered.
+
+    fault: its answer; it may only say that the cluster is still at it, so the state of the resource decides.
+    """
+
+    def __init__(self, host: Host, request: Callable[[Host, Resource, int], WsmanFault | None]) -> None:
+        self._host = host
+        self._request = request
+        self._lost = 0
+        self.answered = False
+        self.fault: WsmanFault | None = None
+
+    def ask(self, resource: VmResource) -> None:
+        """Asks. A lost answer leaves open what the cluster does: look, and ask again where it does nothing."""
+        try:
+            self.fault = self._request(self._host, resource.resource, _ANSWER)
+            self.answered = True
+        except ConnectionLost:
+            self._lost += 1
+            if self._lost > 1:
+                raise
+            self._host.session.reconnect()
 
 
 class _Work:
@@ -986,40 +678,34 @@ class _Work:
                 raise Halt("moved", str(moved)) from moved
             raise
         self._note(4)
-        host, sight = self._host, self._see(disks=False)
-        if sight.at_rest:
-            return
+        host, limit = self._host, self._parameters.shutdown_timeout
         start = host.clock.monotonic()
-        self._tally.down_since = start
-        fault: WsmanFault | None = None
-        pending = sight.resource.state == cluster.RESOURCE_OFFLINE_PENDING
-        if not pending:
-            try:
-                fault = cluster.take_offline(host, sight.resource.resource, _ANSWER)
-            except ConnectionLost:
-                # The cluster goes on without us; what became of it is seen below.
-                host.session.reconnect()
-        failed_before = sight.resource.state == cluster.RESOURCE_FAILED
-        pause = 2.0
+        asking = _Asking(host, cluster.take_offline)
+        pending, pause = False, 2.0
         while not (sight := self._see(disks=False)).at_rest:
             state, passed = sight.resource.state, host.clock.monotonic() - start
+            self._tally.down_since = self._tally.down_since or start
             pending = pending or state == cluster.RESOURCE_OFFLINE_PENDING
-            back = state == cluster.RESOURCE_ONLINE and (pending or fault is not None)
-            if back or (state == cluster.RESOURCE_FAILED and not failed_before):
-                raise self._not_offline(sight, f"after {passed:.0f} s", fault)
-            if passed >= self._parameters.shutdown_timeout:
-                raise self._not_offline(sight, f"after shutdown_timeout ({passed:.0f} s)", fault)
-            failed_before = failed_before and state == cluster.RESOURCE_FAILED
-            host.tell(f"{self._vm} goes offline: {passed:.0f} s, resource {_word(sight)}, VM {vm_state(sight.machine)}")
-            host.clock.sleep(min(pause, max(self._parameters.shutdown_timeout - passed, 0.0)))
+            if state == cluster.RESOURCE_FAILED and (pending or asking.answered):
+                raise self._not_offline(sight, f"after {passed:.0f} s", asking.fault)
+            if state == cluster.RESOURCE_ONLINE and (pending or asking.fault is not None):
+                raise self._not_offline(sight, f"after {passed:.0f} s", asking.fault)
+            if passed >= limit:
+                raise self._not_offline(sight, f"after shutdown_timeout ({passed:.0f} s)", asking.fault)
+            if not pending and not asking.answered:
+                asking.ask(sight.resource)
+                continue
+            word = word_of(sight.resource)
+            host.tell(f"{self._vm} goes offline: {passed:.0f} s, resource {word}, VM {vm_state(sight.machine)}")
+            host.clock.sleep(min(pause, max(limit - passed, 0.0)))
             pause = min(pause * 1.5, 10.0)
 
     def _not_offline(self, sight: Sight, when: str, fault: WsmanFault | None) -> FieldnotesError:
         said = f" ({fault})" if fault is not None else ""
         return Failure(
             "offline",
-            f"{self._name} did not go offline: it is {_word(sight)} and VM {self._vm} is {_state_of(sight.machine)} "
-            f"{when}{said}",
+            f"{self._name} did not go offline: it is {word_of(sight.resource)} and VM {self._vm} is "
+            f"{state_of(sight.machine)} {when}{said}",
         )
 
     def _wait(self) -> None:
@@ -1063,7 +749,7 @@ class _Work:
             return [job for job in jobs if not job.failed]
         volumes = self._patiently(lambda: read_volumes(host, place.windows.build))
         now = dataclasses.replace(self._state, volumes=tuple(volumes))
-        for path, size in needed(merges(sight.chains, sight.depth), lambda p: _root(p, volumes), None).items():
+        for path, size in needed(merges(sight.chains, sight.depth), lambda p: root_of(p, volumes), None).items():
             free = next((volume.free for volume in now.volumes if volume.path == path), None)
             if free is not None and (free < ROOM or (full and free < size)):
                 raise Halt("R12", _too_little(path, free, size))
@@ -1095,25 +781,19 @@ class _Work:
 
     def _bring_online(self) -> None:
         self._note(7)
-        host, start = self._host, self._host.clock.monotonic()
-        asked, pause = False, 2.0
-        fault: WsmanFault | None = None
+        host, start, pause = self._host, self._host.clock.monotonic(), 2.0
+        asking = _Asking(host, cluster.bring_online)
         while not (sight := self._see(disks=False)).in_service:
             state, passed = sight.resource.state, host.clock.monotonic() - start
-            if asked and (
-                state == cluster.RESOURCE_FAILED or (fault is not None and state == cluster.RESOURCE_OFFLINE)
-            ):
-                raise self._not_online(sight, fault)
+            down = state in (cluster.RESOURCE_OFFLINE, cluster.RESOURCE_FAILED)
+            if down and asking.answered and (state == cluster.RESOURCE_FAILED or asking.fault is not None):
+                raise self._not_online(sight, asking.fault)
             if passed >= _ONLINE_WAIT:
-                raise self._not_online(sight, fault)
-            if not asked and state in (cluster.RESOURCE_OFFLINE, cluster.RESOURCE_FAILED):
-                asked = True
-                try:
-                    fault = cluster.bring_online(host, sight.resource.resource, _ANSWER)
-                except ConnectionLost:
-                    host.session.reconnect()
+                raise self._not_online(sight, asking.fault)
+            if down and not asking.answered:
+                asking.ask(sight.resource)
                 continue
-            host.tell(f"{self._vm} comes online: {passed:.0f} s, resource {_word(sight)}")
+            host.tell(f"{self._vm} comes online: {passed:.0f} s, resource {word_of(sight.resource)}")
             host.clock.sleep(pause)
             pause = min(pause * 1.5, 10.0)
         if self._tally.down_since is not None:
@@ -1123,8 +803,8 @@ class _Work:
     def _not_online(self, sight: Sight, fault: WsmanFault | None) -> StepTimeout:
         said = f" ({fault})" if fault is not None else ""
         return StepTimeout(
-            f"{self._name} did not come online: it is {_word(sight)} and VM {self._vm} is {_state_of(sight.machine)}"
-            + said
+            f"{self._name} did not come online: it is {word_of(sight.resource)} and VM {self._vm} is "
+            f"{state_of(sight.machine)}{said}"
         )
 
     # The way on after a failure past the point of no return
@@ -1147,12 +827,3 @@ class _Work:
         sight = self._see()
         if sight.machine.off and not sight.calm:
             raise Halt("merging", f"{error}. VM {self._vm} is off and merges; run the task again to wait for it")
-
-
-def _word(sight: Sight) -> str:
-    return RESOURCE_STATES.get(sight.resource.state, "unknown")
-
-
-def _state_of(machine: VirtualMachine) -> str:
-    word = vm_state(machine)
-    return word if word != "other" else f"in EnabledState {machine.enabled}, neither running nor off"

@@ -13,8 +13,7 @@ from ..windows import cluster, hyperv
 from ..windows.cluster import VmResource, Windows
 from ..windows.operating_system import read_operating_system
 from .base import Host
-from .disk_chains import merges
-from .snapshot_offline_action import (
+from .clustered_machine import (
     Place,
     asked_of,
     method_of,
@@ -23,6 +22,7 @@ from .snapshot_offline_action import (
     report_of,
     require_service,
 )
+from .disk_chains import merges
 
 
 @dataclass(frozen=True)
