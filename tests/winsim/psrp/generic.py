@@ -57,7 +57,9 @@ class Runspace:
         return (snapin is None or snapin in self.snapins) and self.installed(cmdlet)
 
     def module_installed(self, module: str) -> bool:
-        return any(self.installed(cmdlet) for cmdlet in cmdlets.of_module(module))
+        # A cmdlet that several modules document says nothing about any one of them.
+        own = [cmdlet for cmdlet in cmdlets.of_module(module) if len(cmdlets.contract()[cmdlet.name.lower()]) == 1]
+        return any(self.installed(cmdlet) for cmdlet in own or cmdlets.of_module(module))
 
 
 def configured(host: Host, configuration: str) -> str | None:
