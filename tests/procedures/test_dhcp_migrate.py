@@ -33,6 +33,7 @@ from support.dhcp import (
 from winsim import Host
 from winsim.providers import directory, services
 from winsim.providers import files as files_provider
+from winsim.providers.adapters import Adapters
 from winsim.providers.dhcp import Network, Server
 from winsim.providers.dhcp.state import Lease
 from winsim.providers.migration import Migration as MigrationTools
@@ -723,6 +724,45 @@ def test_the_map_of_adapters_and_the_addresses_are_looked_at(tmp_path: Path) -> 
         untouched(world, NEW)
 
 
+@pytest.mark.acceptance("dhcp_migrate", "A33")
+@pytest.mark.parametrize("command", ["survives", "ends"])
+def test_the_new_server_is_found_again_under_the_address_of_the_old_one(tmp_path: Path, command: str) -> None:
+    old = {**TOOLS, "adapters": {"LAN": {"addresses": [OLD_IP], "mac": "00-15-5D-00-00-0A"}}}
+    new = {
+        "adapters": {"LAN": {"addresses": [NEW_IP], "mac": "00-15-5D-00-00-0B"}},
+        "addressing": {"reach": {NEW_IP: "127.0.7.12", OLD_IP: "127.0.7.11"}},
+    }
+    fleet = network(old=old, new=new, switches={"migration.session_lost": command})
+    with Migration(fleet, tmp_path) as world:
+        moved: dict[str, Any] = {"store_password": PASSWORD, "ip_config": "nic"}
+        assert not world.export(method="smig", **moved).get("failed")
+        world.host(OLD).state(Adapters).adapters["lan"].addresses = ["10.0.0.99"]
+        pair = {"source": "00-15-5D-00-00-0A", "target": "00-15-5D-00-00-0B"}
+        result = world.import_(**moved, mac_map=[pair], reconnect_host="127.0.7.11", ip_address=OLD_IP)
+        assert not result.get("failed"), result["msg"]
+        done = codes(result, "done")
+        assert done[done.index("n06_ip") + 1] == "n09_import"
+        assert world.host(NEW).state(Adapters).adapters["lan"].addresses[0] == OLD_IP
+        assert world.serves(NEW)
+
+
+def test_the_migration_tools_are_installed_where_they_are_missing(tmp_path: Path) -> None:
+    with Migration(network(), tmp_path) as world:
+        result = world.export(method="smig", store_password=PASSWORD)
+        assert not result.get("failed"), result["msg"]
+        assert codes(result, "done")[0] == "o02t_tools"
+
+
+def test_an_import_that_needs_a_restart_waits_for_one_that_is_allowed(tmp_path: Path) -> None:
+    with Migration(network(old=TOOLS, new={"migration": {"restart_after_import": True}}), tmp_path) as world:
+        world.export(method="smig", store_password=PASSWORD)
+        failed(world.import_(store_password=PASSWORD), "E_REBOOT_NEEDED")
+        assert world.journal(NEW) is not None
+        result = world.import_(store_password=PASSWORD, allow_reboot=True)
+        assert not result.get("failed"), result["msg"]
+        assert world.serves(NEW)
+
+
 # Trouble during the import
 
 
@@ -899,3 +939,83 @@ def test_clients_keep_their_leases_through_it_all(tmp_path: Path) -> None:
         world.fleet.clock.advance(600)
         assert world.fleet.state(Network).renewed > 0
         assert world.server(NEW).counters["Acks"] > 0
+
+
+# Cut in each state
+
+
+OLD_STEPS = [
+    "o03_dirs",
+    "o04_freeze",
+    "o05_inventory",
+    "o06_backup",
+    "o07_backup_fetch",
+    "o09_export",
+    "o10_recheck",
+    "o11_verify",
+    "o12_fetch",
+    "o13_manifest",
+    "o14_stop",
+    "o15_unauthorize",
+    "o16_disable",
+    "o17_confirm",
+]
+NEW_STEPS = [
+    "n03_role",
+    "n04_hold",
+    "n05_put",
+    "n07_start_held",
+    "n09_import",
+    "n11_verify",
+    "n12_automatic",
+    "n13_ponr",
+    "n14_authorize",
+    "n15_live",
+    "n16_record",
+    "n17_tidy",
+]
+
+
+@pytest.mark.parametrize("code", OLD_STEPS)
+def test_an_export_that_was_cut_at_any_step_ends_right(tmp_path: Path, code: str) -> None:
+    with Migration(network(busy=30), tmp_path) as world:
+        cut(world, OLD, writes_step(code))
+        assert world.export().get("unreachable")
+        later(world)
+        result = world.export()
+        assert not result.get("failed"), result["msg"]
+        assert result["resumed"]
+        assert world.service(OLD) == RETIRED
+        assert world.manifest["phase"] == "retired"
+        assert not world.import_().get("failed")
+        assert world.serves(NEW)
+
+
+@pytest.mark.parametrize("code", OLD_STEPS)
+def test_an_export_that_was_cut_at_any_step_can_be_rolled_back(tmp_path: Path, code: str) -> None:
+    with Migration(network(busy=30), tmp_path) as world:
+        cut(world, OLD, writes_step(code))
+        assert world.export().get("unreachable")
+        later(world)
+        result = world.migrate(OLD, "rolled_back")
+        assert not result.get("failed"), result["msg"]
+        assert world.serves(OLD)
+        assert listed(world) == [OLD]
+        assert world.journal(OLD) is None
+        assert files(world, OLD) == []
+        assert not world.migrate(OLD, "rolled_back")["changed"]
+
+
+@pytest.mark.parametrize("code", NEW_STEPS)
+def test_an_import_that_was_cut_at_any_step_ends_right(tmp_path: Path, code: str) -> None:
+    with Migration(network(busy=30), tmp_path) as world:
+        world.export()
+        cut(world, NEW, writes_step(code))
+        assert world.import_().get("unreachable")
+        later(world)
+        result = world.import_()
+        assert not result.get("failed"), result["msg"]
+        assert world.serves(NEW)
+        assert world.manifest["phase"] == "completed"
+        assert world.marker(NEW) is not None
+        assert not world.import_()["changed"]

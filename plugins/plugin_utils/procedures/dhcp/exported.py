@@ -40,6 +40,7 @@ from .parameters import DHCPSERVER, SMIG, Parameters, password_faults
 from .way_back import old_steps, serve_again
 
 EXPORT_FILE = "dhcpexport.xml"
+REGISTERED, INSTALLABLE, MISSING = "registered", "installable", "missing"
 _MEASURE_SECONDS = 10
 _PROGRESS_SECONDS = 15
 _SPACE = 100 * 2**20
@@ -66,7 +67,8 @@ class OldState:
     """The old server. Nothing beyond ``base`` is read where the run has nothing to do.
 
     accepts_pause: Win32_Service.AcceptPause; failover: its relationships; disks: free bytes; needed: bytes; leftovers:
-    folders that hold something; has_tools: of migration; peer_is_dc: None where nobody knows.
+    folders that hold something; tools: of migration, registered, installable or missing; peer_is_dc: None where nobody
+    knows.
     """
 
     base: State
@@ -76,7 +78,7 @@ class OldState:
     free: int | None = None
     needed: int = 0
     leftovers: tuple[str, ...] = ()
-    has_tools: bool = True
+    tools: str = REGISTERED
     peer_is_dc: bool | None = None
     saved: Inventory | None = None
 
@@ -139,7 +141,7 @@ def observe(host: Host, parameters: Parameters, state: State) -> OldState:
         free=fixed_disks(host).get(drive),
         needed=2 * _database_size(machine, running=running) + _SPACE,
         leftovers=tuple(path for path in (parameters.store, parameters.backup) if transfer.list_files(host, path)),
-        has_tools=not smig or _has_tools(machine),
+        tools=_tools(machine) if smig else REGISTERED,
         peer_is_dc=_peer_is_dc(machine) if smig else None,
         saved=_saved(parameters),
     )
@@ -161,15 +163,15 @@ def _database_size(machine: Machine, *, running: bool) -> int:
     return folder_size(machine.host, path.rpartition("\\")[0])
 
 
-def _has_tools(machine: Machine) -> bool:
+def _tools(machine: Machine) -> str:
     if migration.is_registered(machine.host):
-        return True
+        return REGISTERED
     if not machine.facts.has_provider:
-        return False
+        return MISSING
     try:
-        return migration_feature(machine) is not None
+        return INSTALLABLE if migration_feature(machine) is not None else MISSING
     except CmdletFailed:
-        return False
+        return MISSING
 
 
 def migration_feature(machine: Machine) -> features.Feature | None:
@@ -259,7 +261,7 @@ def refuse(parameters: Parameters, old: OldState) -> None:
         no("E_STORE_NOT_EMPTY", f"{old.leftovers[0]} is not empty.", "Clean it or choose another base_path.")
     if not machine.auth_ip:
         no("E_IP_MULTI", f"{host.name} has several addresses; say which one is authorized.", "Set ip_address.")
-    if not old.has_tools:
+    if old.tools == MISSING:
         no(
             "E_SMIG_MISSING",
             f"The migration tools are not available on {host.name}.",
@@ -387,6 +389,8 @@ class Export:
         steps = [self._step("o03_dirs", "make empty folders for store and backup", self._make_folders)]
         if self._old.failover:
             steps.insert(0, self._step("o02f_failover", "remove the failover relationships", self._remove_failover))
+        if self._old.tools == INSTALLABLE:
+            steps.insert(0, self._step("o02t_tools", "install the migration tools", self._install_tools))
         if early:
             steps.append(out)
         steps += [
@@ -431,7 +435,7 @@ class Export:
         if journal is None or journal.get("state") in ("rolled_back",):
             return frozenset()
         done = list(journal.get("done", ()))
-        folders = frozenset(code for code in ("o02f_failover", "o03_dirs") if code in done)
+        folders = frozenset(code for code in ("o02t_tools", "o02f_failover", "o03_dirs") if code in done)
         if "o05_inventory" in done and self._inventory_is_lost(journal):
             return folders
         if not self._is_held():
@@ -525,6 +529,15 @@ class Export:
         self._machine.warnings.append(
             "the failover relationships are removed and cannot be put back: their shared secret cannot be read"
         )
+
+    def _install_tools(self) -> None:
+        change = features.install(self._host, ["Migration"])
+        if not change.success or not migration.is_registered(self._host):
+            raise Failure(
+                "E_SMIG_MISSING",
+                f"The migration tools are not available on {self._host.name} ({change.exit_code}).",
+                "Install the feature Migration by hand.",
+            )
 
     def _make_folders(self) -> None:
         for path in (self._parameters.store, self._parameters.backup):

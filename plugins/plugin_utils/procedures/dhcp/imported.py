@@ -22,7 +22,7 @@ from ...errors import (
 )
 from ...journal import Entry, utc_text
 from ...windows import dhcp, features, migration, transfer
-from ...windows.server import ServerSystem, answers_ping, fixed_disks, read_server
+from ...windows.server import ServerSystem, answers_ping, fixed_disks, read_server, restart_is_pending
 from ...windows.services import find_service
 from ...wsman.cmdlets import SWITCH
 from ...wsman.types import decode_moment
@@ -55,7 +55,7 @@ STATES = {
     "n17_tidy": "done",
 }
 # Done once, they need not be done again by a run that goes on; all others look before they act.
-_KEPT = ("n03_role", "n04_hold", "n05_put", "n06_ip", "n08_prebackup", "n09_import", "n12_automatic")
+_KEPT = ("n03_role", "n04_hold", "n05_put", "n06_ip", "n08_prebackup", "n09_import")
 
 
 @dataclass(frozen=True)
@@ -442,8 +442,6 @@ class Import:
         kept = {code for code in _KEPT if code in done}
         if "n09_import" not in kept and adopted(self._parameters, self._new) and not journal.get("importing"):
             kept.add("n09_import")
-        if "n12_automatic" in kept and self._new.base.mode != "Automatic":
-            kept.discard("n12_automatic")
         return frozenset(kept)
 
     def journal_content(self) -> Entry:
@@ -661,6 +659,10 @@ class Import:
         if problem:
             log = log_tail(self._machine)
             raise Failure("E_IMPORT", f"n09_import failed: {problem}.{log}", "Mend the cause, run again.")
+        if restart_is_pending(self._host) and not self._new.base.restart_pending:
+            # The import has installed something: after the restart it runs once more.
+            self._restart()
+            self._import_store(tell)
         self._machine.bring(STOPPED)
 
     def _verify(self) -> None:
