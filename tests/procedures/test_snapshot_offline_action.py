@@ -576,6 +576,13 @@ def test_a_machine_nobody_knows_is_refused() -> None:
         assert result["msg"].startswith("there is no VM nobody on N1")
 
 
+def test_a_degraded_machine_counts_as_paused_critical() -> None:
+    with Lab() as lab:
+        lab.vm.degraded = True
+        assert lab.do(delete="all")["refusal"] == "R7"
+        lab.is_untouched()
+
+
 @pytest.mark.parametrize(
     ("activity", "word"),
     [(32768, "creating a snapshot"), (32769, "applying a snapshot"), (32773, "being exported"), (32774, "migrating")],

@@ -58,6 +58,7 @@ from .disk_chains import (
     Merge,
     depth_without,
     descendants,
+    is_layer,
     merges,
     needed,
     problems,
@@ -187,7 +188,7 @@ def journalled_task(entry: Entry, place: str) -> Task:
 
 @dataclass
 class Tally:
-    """What the steps measure. gone: files that were merged away; times in seconds."""
+    """What the steps measure. merged: files that are gone; times in seconds, down_since on the controller's clock."""
 
     merged: list[str] = field(default_factory=list)
     downtime: float = 0.0
@@ -286,7 +287,7 @@ class SnapshotOfflineAction:
         files = [file["path"] for disk in report["disks"] for file in disk["chain"]]
         return {
             "snapshots": [snapshot["name"] for snapshot in report["snapshots"]],
-            "layers": [path for path in files if path.lower().endswith((".avhd", ".avhdx"))],
+            "layers": [path for path in files if is_layer(path)],
             "vm_state": report["vm_state"],
             "offline_action": report["offline_action"],
         }
