@@ -67,6 +67,7 @@ def test_a_killed_controller_leaves_what_the_next_run_finishes(tmp_path: Path, a
 
         second = world.run("N1", "hang_recovery", action="log", timeout=120)
         assert "failed" not in second, second
+        assert "unreachable" not in second, second
         properties = world.fleet.state(Clusters).clusters["cl1"].properties
         assert (properties["HangRecoveryAction"], properties["ClusSvcHangTimeout"]) == (1, 120)
         assert world.host("N1").state(RegistryState).key(JOURNAL) is None
