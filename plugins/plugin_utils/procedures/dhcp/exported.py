@@ -670,7 +670,7 @@ class Export:
             self._export_to(path)
 
     def _export_to(self, path: str) -> None:
-        tell = Progress(self._host, "export")
+        tell = Progress(self._host, "export", self._parameters.operation_timeout)
         try:
             if self._method == DHCPSERVER:
                 command = dhcp.EXPORT_DHCP_SERVER(File=f"{path}\\{EXPORT_FILE}", Leases=SWITCH)
@@ -822,15 +822,22 @@ _TOOLS = {SMIG: "Export-SmigServerSetting", DHCPSERVER: "Export-DhcpServer"}
 
 
 class Progress:
-    """A line every 15 s while something long runs."""
+    """A line every 15 s while something long runs, and its end after ``timeout`` seconds."""
 
-    def __init__(self, host: Host, what: str) -> None:
+    def __init__(self, host: Host, what: str, timeout: float) -> None:
         self._host = host
         self._what = what
+        self._timeout = timeout
         self._start = self._told = host.clock.monotonic()
 
     def __call__(self, newest: str) -> None:
         now = self._host.clock.monotonic()
+        if now - self._start > self._timeout:
+            raise Failure(
+                f"E_{self._what.upper()}",
+                f"The {self._what} has not ended after {self._timeout:.0f} s.",
+                "Look at the host; a larger operation_timeout waits longer.",
+            )
         if now - self._told >= _PROGRESS_SECONDS:
             self._told = now
             self._host.tell(f"{self._what}: {now - self._start:.0f} s{f', {newest}' if newest else ''}")

@@ -612,7 +612,7 @@ class Import:
                 "Unauthorize it first.",
             )
         self._machine.note(importing=True)
-        tell = Progress(self._host, "import")
+        tell = Progress(self._host, "import", self._parameters.operation_timeout)
         try:
             if self._method == DHCPSERVER:
                 self._import_file(again, tell)

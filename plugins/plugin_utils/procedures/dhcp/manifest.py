@@ -135,7 +135,7 @@ def load(home: Path) -> Manifest | None:
 
 def write(home: Path, data: Mapping[str, Any]) -> Manifest:
     """Writes a manifest. Errors: OSError."""
-    save(home / NAME, json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False).encode("utf-8"))
+    save(home / NAME, canonical(data))
     return Manifest(home, data)
 
 
