@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -56,6 +57,18 @@ def environment(home: Path) -> dict[str, str]:
     }
     path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     return {**kept, "PATH": path, "ANSIBLE_HOME": str(home), "ANSIBLE_CONFIG": str(settings), "ANSIBLE_NOCOLOR": "1"}
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """Kill a command and everything it started, at once: Ansible's workers lead sessions of their own."""
+    doomed = [process.pid]
+    for pid in doomed:
+        os.kill(pid, signal.SIGSTOP)
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            doomed.extend(int(child) for child in children.read_text(encoding="utf-8").split())
+    for pid in doomed:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 import yaml
-from playbooks.running import command, environment
+from playbooks.running import command, environment, kill
 from support.world import World
 from winsim.providers.cluster import Clusters
 from winsim.providers.registry import RegistryState
@@ -54,13 +52,11 @@ def test_a_killed_controller_leaves_what_the_next_run_finishes(tmp_path: Path, a
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
         try:
             assert reached.wait(60), "the playbook never came that far"
         finally:
-            os.killpg(controller.pid, signal.SIGKILL)
-            controller.wait()
+            kill(controller)
             with world.fleet.changed:
                 held.release()
                 world.fleet.changed.notify_all()
