@@ -16,7 +16,7 @@ from winsim.providers.services import ServicesState
 
 from support.world import World
 
-SERVER_2008_R2, SERVER_2012_R2, SERVER_2022 = 7601, 9600, 20348
+SERVER_2008_R2, SERVER_2012, SERVER_2012_R2, SERVER_2019, SERVER_2022 = 7601, 9200, 9600, 17763, 20348
 OLD, NEW, DC = "bert-old", "bert-new", "dc1"
 OLD_IP, NEW_IP = "10.0.0.11", "10.0.0.12"
 ID = "bert-2026"

@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...errors import Failure, Refusal
-from ...windows import features, transfer
+from ...windows import transfer
 from ..base import Host, Plan, Step
+from . import roles
 from .machine import ABSENT
 from .manifest import COMPLETED, ROLLED_BACK
 from .observed import State, refuse_busy
@@ -45,7 +46,7 @@ def plan(parameters: Parameters, state: State, phase: str, *, has_folder: bool) 
         transfer.remove_tree(machine.host, parameters.folder)
 
     def role() -> None:
-        change = features.uninstall(machine.host, ["DHCP"])
+        change = roles.uninstall(machine, [roles.DHCP])
         if not change.success:
             raise Failure("E_EXPORT", f"c02_role failed: {change.exit_code}.", "Remove the role by hand.")
         found["reboot_required"] = change.restart_needed

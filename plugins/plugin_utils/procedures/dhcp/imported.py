@@ -21,12 +21,13 @@ from ...errors import (
     WsmanFault,
 )
 from ...journal import Entry, utc_text
-from ...windows import dhcp, features, migration, transfer
+from ...windows import dhcp, migration, transfer
 from ...windows.server import ServerSystem, answers_ping, fixed_disks, read_server, restart_is_pending
 from ...windows.services import find_service
 from ...wsman.cmdlets import SWITCH
 from ...wsman.types import decode_moment
 from ..base import Findings, Host, Plan, Step
+from . import roles
 from .addresses import take_over
 from .compare import Comparison, Terms, compare
 from .exported import EXPORT_FILE, Progress, log_tail, result_problem, service_of
@@ -40,6 +41,8 @@ from .way_back import new_steps
 _PREFLIGHT = "n01_preflight"
 _ANSWERING = (WsmanFault, MethodFailed, CmdletFailed)
 _LATE = (AUTHORIZING, COMPLETED)
+# Parts of the addresses that belong to an adapter; the rest is the host's.
+_BY_ADAPTER = ("nic", "all")
 
 # What the journal calls the state that a step leads to.
 STATES = {
@@ -63,7 +66,8 @@ class NewState:
     """The new server.
 
     marker: what History says; old_service: of peer_host, None where nobody asked; present: what the server had before;
-    drives: fixed disks; pinging: the first address of the manifest that answers and is not this host's own.
+    drives: fixed disks; pinging: the first address of the manifest that answers and is not this host's own;
+    missing_features: what is to be installed; has_tools: whether the migration tools are there or among them.
     """
 
     base: State
@@ -113,23 +117,21 @@ def observe(host: Host, parameters: Parameters, state: State) -> NewState:
         new = replace(new, old_service=service.State if service is not None else ABSENT)
     if new.is_marked:
         return new
-    names = ["DHCP"]
+    missing = [roles.DHCP] if state.service == ABSENT else []
     if manifest.data["method"] == SMIG:
-        names.append("Migration")
         new = replace(new, drives=tuple(fixed_disks(host)), pinging=_pinging(parameters, state, manifest))
-    missing: tuple[str, ...] = ()
-    if machine.facts.has_provider:
-        found = features.read_features(host, names)
-        missing = tuple(name for name in names if name not in found or not found[name].is_installed)
+        if not migration.is_registered(host):
+            missing.append(roles.MIGRATION)
+            new = replace(new, has_tools=roles.knows(machine, roles.MIGRATION))
     present = None
     if state.service in (RUNNING, PAUSED):
         with contextlib.suppress(*_ANSWERING):
             present = machine.inventory()
-    return replace(new, missing_features=missing, present=present)
+    return replace(new, missing_features=tuple(missing), present=present)
 
 
 def _pinging(parameters: Parameters, state: State, manifest: Manifest) -> str | None:
-    if parameters.ip_config not in ("nic", "all"):
+    if parameters.ip_config not in _BY_ADAPTER:
         return None
     own = state.machine.facts.addresses
     wanted = [str(one["ip"]) for nic in manifest.data["nics"] for one in nic["addresses"] if ":" not in str(one["ip"])]
@@ -176,7 +178,7 @@ def refuse(parameters: Parameters, new: NewState) -> None:
             f"{facts.language}); the migration tools do not support that.",
             "Use method dhcpserver.",
         )
-    if facts.version < tuple(int(part) for part in str(manifest.data["old"]["os_version"]).split(".")):
+    if facts.build < int(manifest.data["old"]["os_build"]):
         raise _no(
             "E_OS_OLDER", "The new server runs an older Windows than the old one.", "Use a new server of that version."
         )
@@ -189,12 +191,18 @@ def refuse(parameters: Parameters, new: NewState) -> None:
         )
     if not resumed:
         _refuse_data(parameters, new)
-    if method == SMIG and parameters.ip_config in ("nic", "all"):
+    if method == SMIG and parameters.ip_config != "none":
         _refuse_addresses(parameters, new)
     if parameters.method not in ("auto", method):
         raise _no("E_METHOD", f"The store was made with {method}.", "Use that method, or auto.")
     if method == SMIG and not parameters.store_password:
         raise _no("E_PARAM", "store_password: is required for the method smig.", "Give the password of the export.")
+    if not new.has_tools:
+        raise _no(
+            "E_SMIG_MISSING",
+            f"The migration tools are not available on {host.name}.",
+            "Install the feature Migration by hand.",
+        )
 
 
 def _reused(parameters: Parameters) -> Refusal:
@@ -242,15 +250,9 @@ def _refuse_data(parameters: Parameters, new: NewState) -> None:
 
 def _refuse_addresses(parameters: Parameters, new: NewState) -> None:
     state, manifest = new.base, new.manifest
-    nics = {nic.mac: nic for nic in state.machine.facts.nics}
-    old = {str(nic["mac"]): nic for nic in manifest.data["nics"]}
-    if not parameters.mac_map:
-        raise bad_mac("is empty", "no pair")
-    for pair in parameters.mac_map:
-        if pair.source not in old:
-            raise bad_mac("the old server has no such adapter", pair.source)
-        if pair.target not in nics or not nics[pair.target].connected:
-            raise bad_mac("the new server has no such connected adapter", pair.target)
+    by_adapter = parameters.ip_config in _BY_ADAPTER
+    if by_adapter:
+        _refuse_map(parameters, state, manifest)
     static = [nic for nic in manifest.data["nics"] if not nic["dhcp_enabled"] and nic["addresses"]]
     connected = [nic for nic in state.machine.facts.nics if nic.is_static]
     if len(static) != len(connected):
@@ -265,12 +267,25 @@ def _refuse_addresses(parameters: Parameters, new: NewState) -> None:
             f"{new.pinging} is still in use; importing it would create an address conflict.",
             "Change the address of the old server first.",
         )
-    if not parameters.reconnect_host:
+    if by_adapter and not parameters.reconnect_host:
         raise _no(
             "E_RECONNECT_UNSET",
             "The import changes the address of this connection; say where to reconnect.",
             "Set reconnect_host.",
         )
+
+
+def _refuse_map(parameters: Parameters, state: State, manifest: Manifest) -> None:
+    """E_MAC."""
+    nics = {nic.mac: nic for nic in state.machine.facts.nics}
+    old = {str(nic["mac"]) for nic in manifest.data["nics"]}
+    if not parameters.mac_map:
+        raise bad_mac("is empty", "no pair")
+    for pair in parameters.mac_map:
+        if pair.source not in old:
+            raise bad_mac("the old server has no such adapter", pair.source)
+        if pair.target not in nics or not nics[pair.target].connected:
+            raise bad_mac("the new server has no such connected adapter", pair.target)
 
 
 def adopted(parameters: Parameters, new: NewState) -> bool:
@@ -530,11 +545,14 @@ class Import:
     def _install(self) -> None:
         machine = self._machine
         if self._new.missing_features:
-            change = features.install(self._host, self._new.missing_features)
+            try:
+                change = roles.install(machine, self._new.missing_features)
+            except ConnectionTrouble:
+                raise
+            except FieldnotesError as error:
+                raise _not_installed(trouble_of(error)) from error
             if not change.success:
-                raise Failure(
-                    "E_IMPORT", f"n03_role failed: {change.exit_code}.", "Look at the log of the installation."
-                )
+                raise _not_installed(change.exit_code)
             if change.restart_needed:
                 self._restart()
         if machine.state() == ABSENT:
@@ -791,6 +809,10 @@ class Import:
 
 
 _TOOLS = {SMIG: "Import-SmigServerSetting", DHCPSERVER: "Import-DhcpServer"}
+
+
+def _not_installed(why: str) -> Failure:
+    return Failure("E_IMPORT", f"n03_role failed: {why}.", "Look at the log of the installation.")
 
 
 def restart(host: Host, timeout: float) -> None:

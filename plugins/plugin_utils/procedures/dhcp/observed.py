@@ -199,9 +199,11 @@ def refuse_busy(parameters: Parameters, state: State) -> None:
 
 def _controller_problem(home: Path) -> str:
     present = next(each for each in (home, *home.parents) if each.exists())
-    if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
+    if not present.is_dir():
+        return f"{present} is not a directory"
+    if not os.access(present, os.W_OK | os.X_OK):
         return f"{present} is not writable"
-    free = shutil.disk_usage(present).free
+    _total, _used, free = shutil.disk_usage(present)
     if free < 2 * _EXPECTED_STORE:
         return f"{free // 2**20} MiB are free, {2 * _EXPECTED_STORE // 2**20} MiB are needed"
     return ""
