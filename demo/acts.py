@@ -11,11 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Act:
-    """A playbook and the variables it runs with. story: what the first run does, a sentence."""
+    """A playbook and the variables it runs with.
+
+    story: what the first run does, a sentence; folder: the variable that names a folder on the controller.
+    """
 
     story: str
     playbook: str
     variables: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = None
 
 
 ACTS = (
@@ -54,5 +58,25 @@ ACTS = (
             "kms_srv_record_port": 1689,
             "kms_srv_record_purge": True,
         },
+    ),
+    Act(
+        "A clustered machine on Windows Server 2008 R2 loses its snapshots: shut down by the cluster, merged, started.",
+        "snapshot_offline_action.yml",
+        {
+            "snapshot_offline_action_hosts": "HV",
+            "snapshot_offline_action_vm": "app1",
+            "snapshot_offline_action_delete": "all",
+        },
+    ),
+    Act(
+        "A DHCP server moves to new hardware with every lease; at no moment two servers lease, or none at the end.",
+        "dhcp_migrate.yml",
+        {
+            "dhcp_migrate_old": "DHCP1",
+            "dhcp_migrate_new": "DHCP2",
+            "dhcp_migrate_id": "demo",
+            "dhcp_migrate_authorize_via": "DC1",
+        },
+        folder="dhcp_migrate_controller_dir",
     ),
 )

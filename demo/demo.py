@@ -75,7 +75,8 @@ def run(act: Act, inventory: Path) -> int:
     """Run the playbook of an act; how many changes its recap counts."""
     # A proxy of the environment has no business between two processes on this machine.
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    variables = json.dumps(dict(act.variables))
+    folder = {act.folder: str(inventory.parent)} if act.folder else {}
+    variables = json.dumps({**act.variables, **folder})
     command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOKS / act.playbook), "-e", variables]
     changes = 0
     pipe = subprocess.PIPE

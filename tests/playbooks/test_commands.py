@@ -17,7 +17,7 @@ from playbooks.running import ROOT, command, environment
 DEMO = [sys.executable, str(ROOT / "demo" / "demo.py")]
 CHANGED = re.compile(r"^\w+ .*changed=(\d+)", re.MULTILINE)
 RECAP = "PLAY RECAP"
-SECONDS = 120
+SECONDS = 400
 
 
 def start_demo(home: Path) -> subprocess.Popen[str]:
