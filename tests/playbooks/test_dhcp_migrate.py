@@ -1,24 +1,29 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The role dhcp_migrate over two servers, as a user runs it."""
+"""The role dhcp_migrate over two servers, as a user runs it.
+
+The controller waits in real time: a server is held for 30 s before its import, so only one test goes that far.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import pytest
 from playbooks.running import ROOT, Controller
-from support.dhcp import DC, ID, NEW, OLD, network
+from support.dhcp import DC, ID, NEW, OLD, PASSWORD, network
 from winsim import Fleet, serve
 from winsim.http import Served
-from winsim.providers.dhcp import Server, is_serving, violations
+from winsim.providers.dhcp import is_serving, violations
+from winsim.providers.migration import Migration
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    """The network, on the time of the day."""
-    with serve(Fleet.load({**network(), "clock": {"speed": 1}})) as served:
+@contextmanager
+def fleet(**changes: Any) -> Iterator[Served]:
+    """The network, on a clock that runs fast: services start and stop at once."""
+    with serve(Fleet.load({**network(**changes), "clock": {"speed": 60}})) as served:
         yield served
 
 
@@ -36,23 +41,49 @@ def migrate(served: Served, folder: Path, *arguments: str) -> tuple[int, str]:
     return run.exit_code, run.output
 
 
-def test_the_role_migrates_and_the_second_run_changes_nothing(served: Served, tmp_path: Path) -> None:
-    code, output = migrate(served, tmp_path)
-    assert code == 0, output
-    assert is_serving(served.fleet.host(NEW))
-    code, output = migrate(served, tmp_path)
-    assert code == 0, output
-    assert "changed=0" in output
-    code, output = migrate(served, tmp_path, "--tags", "cleaned")
-    assert code == 0, output
-    assert violations(served.fleet) == []
+def test_the_role_migrates_and_the_second_run_changes_nothing(tmp_path: Path) -> None:
+    with fleet() as served:
+        code, output = migrate(served, tmp_path)
+        assert code == 0, output
+        assert is_serving(served.fleet.host(NEW))
+        code, output = migrate(served, tmp_path)
+        assert code == 0, output
+        assert "changed=0" in output
+        code, output = migrate(served, tmp_path, "--tags", "cleaned")
+        assert code == 0, output
+        assert violations(served.fleet) == []
 
 
-def test_the_role_brings_both_servers_back_before_the_point_of_no_return(served: Served, tmp_path: Path) -> None:
-    served.fleet.host(NEW).state(Server).failures["import"] = 112
-    code, output = migrate(served, tmp_path)
-    assert code != 0
-    assert "The old server serves again. n09_import failed" in output
-    assert is_serving(served.fleet.host(OLD))
-    assert not is_serving(served.fleet.host(NEW))
-    assert violations(served.fleet) == []
+# A server that is stopped before its export needs no measurement of 10 s.
+STOPS = {"features": ["DHCP", "RSAT-DHCP", "Migration"], "services": {"DHCPServer": {"accept_pause": False}}}
+
+
+def test_the_role_brings_both_servers_back_before_the_point_of_no_return(tmp_path: Path) -> None:
+    with fleet(old=STOPS, new={"feature_setup": {"unavailable": ["DHCP"]}}) as served:
+        smig = ["-e", "dhcp_migrate_method=smig", "-e", f"dhcp_migrate_store_password={PASSWORD}"]
+        code, output = migrate(served, tmp_path, *smig)
+        assert code != 0
+        assert "The old server serves again. n03_role failed" in output
+        assert is_serving(served.fleet.host(OLD))
+        assert not is_serving(served.fleet.host(NEW))
+        assert violations(served.fleet) == []
+
+
+def test_the_store_password_is_nowhere_in_the_most_verbose_output(tmp_path: Path) -> None:
+    with fleet(old=STOPS, switches={"migration.failure": "error"}) as served:
+        served.fleet.host(OLD).state(Migration).failures["export"] = f"cannot use {PASSWORD} here"
+        arguments = {
+            "state": "exported",
+            "method": "smig",
+            "migration_id": ID,
+            "controller_dir": str(tmp_path / "dhcp"),
+            "authorize_via": DC,
+            "store_password": "{{ store_password }}",
+        }
+        inventory = served.inventory()
+        inventory["all"]["children"]["windows"]["vars"]["store_password"] = PASSWORD
+        run = Controller(tmp_path, inventory).task(OLD, "dhcp_migrate", arguments, "-vvvvv")
+        assert run.exit_code == 2, run.output
+        assert "o09_export failed" in run.output
+        assert "cannot use" in run.output
+        assert PASSWORD not in run.output

@@ -11,11 +11,8 @@ import re
 from typing import Protocol
 
 from ..wsman.process import Processes, ProcessResult
-from .features import Feature, FeatureChange
 
 ERROR_SUCCESS_REBOOT_REQUIRED = 3010
-
-_STATES = {"enabled": "Installed", "enable pending": "InstallPending", "disable pending": "UninstallPending"}
 
 
 class HasProcesses(Protocol):
@@ -26,28 +23,27 @@ class HasProcesses(Protocol):
         """WinRS processes."""
 
 
-def read_features(host: HasProcesses, windows_directory: str) -> dict[str, Feature]:
-    """All features of this Windows, by dism.exe's name in lower case. Errors: ProcessFailed."""
+def features(host: HasProcesses, windows_directory: str) -> list[str]:
+    """The names of all features of this Windows, installed or not. Errors: ProcessFailed."""
     # The words are localised without /English.
     output = _run(host, windows_directory, "/get-features", "/english", attempted="reading the features").output
-    pairs = re.findall(r"^Feature Name : (\S+)\s+State : ([^\r\n]+)", output, re.MULTILINE)
-    return {name.lower(): Feature(name, _STATES.get(state.strip().lower(), "Available")) for name, state in pairs}
+    return re.findall(r"^Feature Name : (\S+)", output, re.MULTILINE)
 
 
-def enable(host: HasProcesses, windows_directory: str, name: str) -> FeatureChange:
-    """Installs a feature. Errors: ProcessFailed."""
+def enable(host: HasProcesses, windows_directory: str, name: str) -> bool:
+    """Installs a feature; whether a restart is needed. Errors: ProcessFailed."""
     return _change(host, windows_directory, "/enable-feature", name, f"installing {name}")
 
 
-def disable(host: HasProcesses, windows_directory: str, name: str) -> FeatureChange:
-    """Removes a feature. Errors: ProcessFailed."""
+def disable(host: HasProcesses, windows_directory: str, name: str) -> bool:
+    """Removes a feature; whether a restart is needed. Errors: ProcessFailed."""
     return _change(host, windows_directory, "/disable-feature", name, f"removing {name}")
 
 
-def _change(host: HasProcesses, windows_directory: str, verb: str, name: str, attempted: str) -> FeatureChange:
+def _change(host: HasProcesses, windows_directory: str, verb: str, name: str, attempted: str) -> bool:
     # Without /NoRestart it asks whether to restart, and nobody answers.
     ended = _run(host, windows_directory, verb, f"/featurename:{name}", "/norestart", attempted=attempted)
-    return FeatureChange(True, ended.exit_code == ERROR_SUCCESS_REBOOT_REQUIRED, str(ended.exit_code))
+    return ended.exit_code == ERROR_SUCCESS_REBOOT_REQUIRED
 
 
 def _run(host: HasProcesses, windows_directory: str, *options: str, attempted: str) -> ProcessResult:

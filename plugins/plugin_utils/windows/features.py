@@ -22,19 +22,6 @@ UNINSTALL_FEATURE = Cmdlet("Uninstall-WindowsFeature", MODULE, ("Name", "Confirm
 
 
 @dataclass(frozen=True)
-class Feature:
-    """A feature of the host. state: Installed, InstallPending, Available, UninstallPending or Removed."""
-
-    name: str
-    state: str
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether it is there."""
-        return self.state == "Installed"
-
-
-@dataclass(frozen=True)
 class FeatureChange:
     """How an installation or removal went. exit_code: Windows' word for it."""
 
@@ -43,18 +30,10 @@ class FeatureChange:
     exit_code: str
 
 
-def read_features(host: HasCmdlets, names: Sequence[str]) -> dict[str, Feature]:
-    """The features of these names that this Windows has, by name. Errors: CmdletFailed."""
-    result = host.cmdlets.run(GET_FEATURE(Name=list(names)), attempted=f"reading the features {', '.join(names)}")
-    found = [_feature(one) for one in result.output if isinstance(one, PSObject)]
-    return {feature.name: feature for feature in found}
-
-
-def _feature(one: PSObject) -> Feature:
-    state = one.get("InstallState")
-    if state is None:
-        state = "Installed" if one.get("Installed") else "Available"
-    return Feature(str(one.get("Name")), _text(state))
+def known(host: HasCmdlets, name: str) -> bool:
+    """Whether this Windows has a feature of this name, installed or not. Errors: CmdletFailed."""
+    result = host.cmdlets.run(GET_FEATURE(Name=[name]), attempted=f"looking for the feature {name}")
+    return any(isinstance(one, PSObject) and one.get("Name") == name for one in result.output)
 
 
 def install(host: HasCmdlets, names: Sequence[str]) -> FeatureChange:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ...errors import Failure, Refusal
 from ...windows import transfer
-from ..base import Host, Plan, Step
+from ..base import Host, JournalPlan, Plan, Step
 from . import roles
 from .machine import ABSENT
 from .manifest import COMPLETED, ROLLED_BACK
@@ -62,4 +62,10 @@ def plan(parameters: Parameters, state: State, phase: str, *, has_folder: bool) 
     after = dict(goal(replace(state, journal=None)))
     if parameters.remove_role and is_old:
         after.update(service=ABSENT, start_mode="")
-    return Plan(tuple(steps), after, answer=lambda: dict(found), proved=True, keeps_journal=True)
+    return Plan(
+        tuple(steps),
+        after,
+        journal=JournalPlan(ended_by_steps=True),
+        answer=lambda: dict(found),
+        proved=True,
+    )

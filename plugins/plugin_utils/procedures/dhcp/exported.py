@@ -13,12 +13,13 @@ from typing import Any
 
 from ...errors import CmdletFailed, Failure, FieldnotesError, MethodFailed, Refusal, WsmanFault
 from ...journal import Entry, utc_text
-from ...windows import dhcp, features, migration, transfer
+from ...windows import dhcp, migration, transfer
 from ...windows.server import fixed_disks, folder_size
 from ...windows.services import find_service
 from ...wsman.cmdlets import SWITCH
 from ...wsman.xml import local_name
-from ..base import Findings, Host, Plan, Step
+from ..base import Findings, Host, JournalPlan, Plan, Step
+from . import roles
 from .facts import read_facts
 from .inventory import Inventory, from_json, frozen_digest
 from .machine import ABSENT, PAUSED, RUNNING, STOPPED, Machine, start_mode
@@ -169,14 +170,9 @@ def _tools(machine: Machine) -> str:
     if not machine.facts.has_provider:
         return MISSING
     try:
-        return INSTALLABLE if migration_feature(machine) is not None else MISSING
+        return INSTALLABLE if roles.knows(machine, roles.MIGRATION) else MISSING
     except CmdletFailed:
         return MISSING
-
-
-def migration_feature(machine: Machine) -> features.Feature | None:
-    """The feature that brings the migration tools; None where this Windows has none."""
-    return features.read_features(machine.host, ["Migration"]).get("Migration")
 
 
 def _peer_is_dc(machine: Machine) -> bool | None:
@@ -344,18 +340,17 @@ def plan(parameters: Parameters, old: OldState) -> Plan:
         refuse_alive(parameters, old)
     if completed or is_retired(state):
         steps = tuple(replace(step, skip=True) for step in export.steps())
-        return Plan(steps, export.goal(), proved=True, keeps_journal=True)
+        return Plan(steps, export.goal(), journal=JournalPlan(ended_by_steps=True), proved=True)
     refuse(parameters, old)
     done = export.done_already()
     steps = tuple(replace(step, skip=step.code in done) for step in export.steps())
     return Plan(
         steps,
         export.goal(),
-        journal=None if state.journal is not None else export.journal_content(),
+        journal=JournalPlan(None if state.journal is not None else export.journal_content(), ended_by_steps=True),
         answer=export.answer,
         findings=Findings(warnings=state.machine.warnings),
         proved=True,
-        keeps_journal=True,
         way_back=export.way_back,
     )
 
@@ -531,7 +526,7 @@ class Export:
         )
 
     def _install_tools(self) -> None:
-        change = features.install(self._host, ["Migration"])
+        change = roles.install(self._machine, [roles.MIGRATION])
         if not change.success or not migration.is_registered(self._host):
             raise Failure(
                 "E_SMIG_MISSING",

@@ -26,7 +26,7 @@ from ...windows.server import ServerSystem, answers_ping, fixed_disks, read_serv
 from ...windows.services import find_service
 from ...wsman.cmdlets import SWITCH
 from ...wsman.types import decode_moment
-from ..base import Findings, Host, Plan, Step
+from ..base import Findings, Host, JournalPlan, Plan, Step
 from . import roles
 from .addresses import take_over
 from .compare import Comparison, Terms, compare
@@ -325,12 +325,14 @@ def plan(parameters: Parameters, new: NewState) -> Plan:
         marked,
         work.goal(),
         warnings=tuple(work.warnings()),
-        journal=None if new.is_marked or idle or work.goes_on else work.journal_content(),
-        stale=new.base.journal is not None and not new.is_marked and not work.goes_on,
+        journal=JournalPlan(
+            None if new.is_marked or idle or work.goes_on else work.journal_content(),
+            stale=new.base.journal is not None and not new.is_marked and not work.goes_on,
+            ended_by_steps=True,
+        ),
         answer=work.answer,
         findings=Findings(warnings=new.base.machine.warnings),
         proved=True,
-        keeps_journal=True,
         way_back=work.way_back,
     )
 

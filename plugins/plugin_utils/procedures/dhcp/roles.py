@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 from ...errors import FieldnotesError
 from ...windows import dism, features
-from ...windows.features import Feature, FeatureChange
+from ...windows.features import FeatureChange
 from ...windows.operating_system import SERVER_2008_R2
+from ..base import Host
 from .machine import Machine
 
 DHCP, MIGRATION = "DHCP", "Migration"
@@ -21,7 +22,7 @@ _DISM = {DHCP: ("DHCPServer", "DHCPServerCore"), MIGRATION: ("ServerMigration",)
 def knows(machine: Machine, name: str) -> bool:
     """Whether a feature is there or can be installed. Errors: FieldnotesError."""
     if machine.facts.has_provider:
-        return name in features.read_features(machine.host, [name])
+        return features.known(machine.host, name)
     # Windows Server 2008 has neither cmdlets nor dism.exe.
     return machine.facts.build >= SERVER_2008_R2 and _listed(machine, name) is not None
 
@@ -40,16 +41,17 @@ def uninstall(machine: Machine, names: Sequence[str]) -> FeatureChange:
     return _each(machine, names, dism.disable)
 
 
-def _each(machine: Machine, names: Sequence[str], change: Callable[..., FeatureChange]) -> FeatureChange:
+def _each(machine: Machine, names: Sequence[str], change: Callable[[Host, str, str], bool]) -> FeatureChange:
     restart = False
     for name in names:
         found = _listed(machine, name)
         if found is None:
             raise FieldnotesError(f"{machine.host.name} has no feature {' or '.join(_DISM[name])}")
-        restart |= change(machine.host, machine.facts.windows_directory, found.name).restart_needed
+        restart |= change(machine.host, machine.facts.windows_directory, found)
     return FeatureChange(True, restart, "")
 
 
-def _listed(machine: Machine, name: str) -> Feature | None:
-    found = dism.read_features(machine.host, machine.facts.windows_directory)
+def _listed(machine: Machine, name: str) -> str | None:
+    """What dism.exe calls a feature; None where this Windows has none."""
+    found = {each.lower(): each for each in dism.features(machine.host, machine.facts.windows_directory)}
     return next((found[each.lower()] for each in _DISM[name] if each.lower() in found), None)

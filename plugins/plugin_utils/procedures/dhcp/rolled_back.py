@@ -7,7 +7,7 @@ from __future__ import annotations
 from ...errors import Refusal
 from ...windows import dhcp
 from ...windows.services import find_service
-from ..base import Findings, Plan
+from ..base import Findings, JournalPlan, Plan
 from .machine import STOPPED
 from .manifest import AUTHORIZING, COMPLETED, ROLLED_BACK
 from .observed import State, refuse_busy, refuse_second_hop
@@ -19,7 +19,7 @@ def plan(parameters: Parameters, state: State) -> Plan:
     """7.4. Nothing is to be done where there is no journal, or one that says so. Errors: Refusal."""
     journal = state.journal
     if journal is None or journal.get("state") == "rolled_back":
-        return Plan((), goal(state), keeps_journal=True)
+        return Plan((), goal(state), journal=JournalPlan(ended_by_steps=True))
     refuse_second_hop(parameters, state)
     refuse_busy(parameters, state)
     if journal.get("role") == "new":
@@ -35,8 +35,8 @@ def plan(parameters: Parameters, state: State) -> Plan:
         goal(state),
         answer=lambda: {"rolled_back": True},
         findings=Findings(warnings=state.machine.warnings),
+        journal=JournalPlan(ended_by_steps=True),
         proved=True,
-        keeps_journal=True,
     )
 
 
