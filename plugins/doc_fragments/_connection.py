@@ -21,4 +21,6 @@ notes:
   - C(become) is refused. Use an account that may administer the host, and CredSSP or Kerberos delegation where
     a procedure needs a second hop.
   - The account must be an administrator of the host.
+  - This collection has never run against real Windows. It is built after Microsoft's public documentation and tested
+    against a simulated fleet. Try check mode first, which sends no writing request.
 """

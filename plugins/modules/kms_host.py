@@ -17,8 +17,8 @@ description:
   - This module installs the key, activates it, sets port, publishing, priority and intervals, opens the firewall,
     restarts the licensing service exactly when that is due, and verifies that the service listens.
   - Windows shows no more of an installed key than its last five characters. A key counts as installed if these five
-    agree and the product is one of a KMS host. A key with a typo further ahead but the same end counts as installed, and
-    so does another key with the same end, of which there is about one in eight million. O(force_install) is the way
+    agree and the product is one of a KMS host. A key with a typo further ahead but the same end counts as installed,
+    and so does another key with the same end, of which there is about one in eight million. O(force_install) is the way
     out.
   - A key can be activated ten times on up to six machines. A licensed product is therefore never activated again.
 options:
@@ -169,8 +169,8 @@ options:
     default: auto
   replacement_product_key:
     description:
-      - With O(state=absent), the client setup key (GVLK) or multiple activation key that takes the place of the KMS host
-        key.
+      - With O(state=absent), the client setup key (GVLK) or multiple activation key that takes the place of the KMS
+        host key.
     type: str
   leave_unlicensed:
     description:
@@ -196,8 +196,8 @@ notes:
     journal, or message.
   - After the key is installed there is no way back to the former one. If a later step fails, settings that were changed
     are taken back and the key stays.
-  - Windows takes port, publishing, priority and intervals only from an activated KMS host. Until then they are listed in
-    RV(deferred).
+  - Windows takes port, publishing, priority and intervals only from an activated KMS host. Until then they are listed
+    in RV(deferred).
   - Clients cache the KMS host that they found. Priority and weight count for clients that look up DNS again.
   - A second KMS host cannot update the SRV records of the first until a group of KMS hosts may write them.
 seealso:

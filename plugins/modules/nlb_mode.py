@@ -16,8 +16,8 @@ description:
     hosts is the operation mode of the cluster, unicast, multicast, or multicast with IGMP.
   - This module changes the mode, waits until the cluster has converged, and checks mode, MAC address, port rules, and
     addresses afterwards.
-  - A change of the mode resets the network adapter of every host. A connection over that adapter breaks. The module then
-    connects again and decides from the state of the host.
+  - A change of the mode resets the network adapter of every host. A connection over that adapter breaks. The module
+    then connects again and decides from the state of the host.
 options:
   mode:
     description:
@@ -61,8 +61,8 @@ options:
     default: false
   allow_mixed:
     description:
-      - Accept with O(scope=node) that hosts in different modes form no common cluster until all of them are changed. Use
-        C(serial=1) in the play.
+      - Accept with O(scope=node) that hosts in different modes form no common cluster until all of them are changed.
+        Use C(serial=1) in the play.
     type: bool
     default: false
   wait:

@@ -118,9 +118,9 @@ extends_documentation_fragment:
   - fieldnotes.windows._attributes
   - fieldnotes.windows._connection
 notes:
-  - The run is recorded in the cluster database (private property C(FieldnotesJournal) of the group of the machine) and in
-    the registry of the node under C(HKLM\SOFTWARE\fieldnotes.windows\Journal), until its result was verified. Whatever
-    node owns the machine next finds it. An interrupted run is finished by the next one, from any controller, also
+  - The run is recorded in the cluster database (private property C(FieldnotesJournal) of the group of the machine) and
+    in the registry of the node under C(HKLM\SOFTWARE\fieldnotes.windows\Journal), until its result was verified.
+    Whatever node owns the machine next finds it. An interrupted run is finished by the next one, from any controller, also
     after a failover. The record holds no secret.
   - Deleting snapshots is the point of no return. If a later step fails, C(OfflineAction) gets its old value and the
     machine runs again where it did.
@@ -225,7 +225,7 @@ before:
           type: str
           sample: 5E9C2C0F-2F8C-4B1D-9C11-6A5E0E6B1B9A
         type:
-          description: Kind of snapshot from Windows Server 2012 on, such as V(Realized) or V(Recovery), else V(Snapshot).
+          description: Kind of snapshot, from Windows Server 2012 on such as V(Realized), V(Recovery), else V(Snapshot).
           type: str
           sample: Realized
     disks:

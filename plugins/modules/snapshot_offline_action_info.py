@@ -17,7 +17,7 @@ description:
 options:
   vm:
     description:
-      - Name of one virtual machine, in any case. Without O(vm) and O(vm_id) all clustered machines of the node are told.
+      - Name of one virtual machine, in any case. Without O(vm) and O(vm_id), all clustered machines of the node.
     type: str
   vm_id:
     description:
@@ -123,7 +123,7 @@ vms:
           type: str
           sample: 5E9C2C0F-2F8C-4B1D-9C11-6A5E0E6B1B9A
         type:
-          description: Kind of snapshot from Windows Server 2012 on, such as V(Realized) or V(Recovery), else V(Snapshot).
+          description: Kind of snapshot, from Windows Server 2012 on such as V(Realized), V(Recovery), else V(Snapshot).
           type: str
           sample: Realized
     disks:

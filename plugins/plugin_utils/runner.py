@@ -130,7 +130,7 @@ def _predict(outcome: Outcome, plan: Plan, journalled: bool) -> None:
 
 def _journal_records(plan: Plan, journalled: bool) -> tuple[list[StepRecord], list[StepRecord]]:
     """The steps around those of the plan where a user sees the journal: writing it, removing it."""
-    if not plan.shows_journal or not (journalled or plan.journal is not None):
+    if not plan.journal.shown or not (journalled or plan.journal.content is not None):
         return [], []
     return ([] if journalled else [StepRecord("write the journal", PLANNED)]), [
         StepRecord("remove the journal", PLANNED)
@@ -191,9 +191,9 @@ class _Run:
         self._outcome.values.update(plan.answer())
         self._outcome.warnings.extend(plan.findings.warnings)
         self._outcome.changed = self._changed()
-        if plan.keeps_journal:
+        if plan.journal.ended_by_steps:
             return
-        keep = plan.keep if plan.findings.keep is None else plan.findings.keep
+        keep = plan.journal.keep if plan.findings.keep is None else plan.findings.keep
         if keep is not None:
             if self._changed_keep(keep):
                 self._journal.replace(keep)
@@ -210,17 +210,17 @@ class _Run:
         self._outcome.values["steps"] = self._shown_steps()
 
     def _begin_journal(self, plan: Plan) -> None:
-        if plan.stale:
+        if plan.journal.stale:
             self._journal.remove()
-        if plan.journal is None:
+        if plan.journal.content is None:
             return
         entry = self._journal.entry
-        content = {**plan.journal, **self._journalled_steps()}
+        content = {**plan.journal.content, **self._journalled_steps()}
         if entry is None:
             self._journal.create(content)
             for record in self._opening:
                 record.status = DONE
-        elif any(entry.get(name) != value for name, value in plan.journal.items()):
+        elif any(entry.get(name) != value for name, value in plan.journal.content.items()):
             self._journal.replace(content)
 
     def _changed_keep(self, keep: Mapping[str, Any]) -> bool:
@@ -333,8 +333,8 @@ class _Run:
                     self._host.tell(f"undoing: {step.name}")
                     step.undo()
                     record.status = UNDONE
-            if plan.restore is not None:
-                self._journal.replace(plan.restore)
+            if plan.journal.restore is not None:
+                self._journal.replace(plan.journal.restore)
             elif self._journal.entry is not None:
                 self._journal.remove()
         except FieldnotesError as second:

@@ -22,9 +22,8 @@ def host(build: int = 20348, installed: dict[str, int] | None = None, **given: A
         "installed": {CLIENT: 1} if installed is None else installed,
         **given.pop("licensing", {}),
     }
-    described: dict[str, Any] = {"clock": {"speed": 0}, "domain": "corp.example", "hosts": {"K1": {"build": build, **given}}}
-    described["hosts"]["K1"]["licensing"] = licensing
-    return Fleet.load(described).host("K1")
+    host = {"build": build, **given, "licensing": licensing}
+    return Fleet.load({"clock": {"speed": 0}, "domain": "corp.example", "hosts": {"K1": host}}).host("K1")
 
 
 def call(host: Host, cls: str, method: str, **inputs: Any) -> int:

@@ -47,7 +47,7 @@ class Host:
 
     name: as the inventory calls it; tell: prints a line of progress; controller: name of this machine;
     open_peer: opens another inventory host with that host's own connection variables;
-    handed: what finding the journal had to read already, for the first observation to take out.
+    memory: what a procedure carries within a run, as what it read to find its journal and need not read again.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Host:
     tell: Callable[[str], None] = field(default=lambda _line: None)
     controller: str = ""
     open_peer: Callable[[str], Host] | None = None
-    handed: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _journals: dict[registry.Key, Journal] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -77,14 +76,13 @@ class Host:
 
     def journal(self, module: str, object_id: str = "") -> Journal:
         """The journal of a module in this host's registry, the same object each time, so that steps can add to it."""
-        key = journal_key(module, object_id)
-        if key not in self._journals:
-            self._journals[key] = Journal(RegistryStore(self, key), self.clock.now, self.controller)
-        return self._journals[key]
+        return self._kept_in(journal_key(module, object_id))
 
     def history(self, module: str, object_id: str) -> Journal:
         """What the module remembers of an object for good, in the form of a journal."""
-        key = history_key(module, object_id)
+        return self._kept_in(history_key(module, object_id))
+
+    def _kept_in(self, key: registry.Key) -> Journal:
         if key not in self._journals:
             self._journals[key] = Journal(RegistryStore(self, key), self.clock.now, self.controller)
         return self._journals[key]
@@ -161,27 +159,41 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class JournalPlan:
+    """What a run does with its journal, which it otherwise removes at its end.
+
+    content: written before the first step; None where one atomic step needs none, or an interrupted run's goes on;
+    stale: the journal that was found belongs to something else and goes first;
+    keep: content that stays after verification (until a restart, say);
+    restore: content that it gets back after the steps of a failed run were undone; without it, it is removed;
+    ended_by_steps: the steps themselves end the journal, or leave it for a later task;
+    shown: writing and removing it are steps that the user sees.
+    """
+
+    content: Entry | None = None
+    stale: bool = False
+    keep: Entry | None = None
+    restore: Entry | None = None
+    ended_by_steps: bool = False
+    shown: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run will do, in order.
 
     goal: what ``after`` will show (check mode answers with it);
-    journal: content to write before the first step, None where one atomic step needs no journal;
-    stale: the journal that was found belongs to something else and goes first;
-    keep: content that stays in the journal after verification (until a restart, say);
-    restore: content that the journal gets back after the steps of a failed run were undone; without it, it is removed;
     reboot_required: whether the goal takes effect only after a restart;
     extra: further result keys;
     answer: result keys that only the steps can know, asked for when all of them are done, and with a way back also when
     one failed;
     proved: the steps themselves have made sure of the goal, so nothing is observed again;
-    keeps_journal: the steps themselves end the journal, or leave it for a later task;
     findings: filled by the steps;
     unsure: warnings of check mode, on what only the steps themselves can find out;
     way_back: what brings the host back after a failure, instead of each step's undo; no step where nothing may be taken
     back any more;
     rescue: what is done all the same once a step that is final has begun and the run fails, so that the host serves
     again; then the journal goes;
-    shows_journal: writing and removing the journal are steps that the user sees;
     then: what the run fails with when its steps are done;
     again: it only finished an interrupted run; what this task asks for is planned after it;
     comment: a line of the diff about what changes for a while only.
@@ -190,20 +202,15 @@ class Plan:
     steps: tuple[Step, ...]
     goal: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
-    journal: Entry | None = None
-    stale: bool = False
-    keep: Entry | None = None
-    restore: Entry | None = None
+    journal: JournalPlan = field(default_factory=JournalPlan)
     reboot_required: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     answer: Callable[[], Mapping[str, Any]] = field(default=dict)
     proved: bool = False
-    keeps_journal: bool = False
     findings: Findings = field(default_factory=Findings)
     unsure: tuple[str, ...] = ()
     way_back: Callable[[FieldnotesError], Sequence[Step]] | None = None
     rescue: Callable[[FieldnotesError], Sequence[Step]] | None = None
-    shows_journal: bool = False
     then: FieldnotesError | None = None
     again: bool = False
     comment: str = ""

@@ -22,7 +22,7 @@ from ..windows.operating_system import SERVER_2012, ComputerName, OperatingSyste
 from ..windows.services import ServiceState, read_services
 from . import disabled_components as components
 from . import hosts_file, ipv6_state
-from .base import Host, Plan, Step
+from .base import Host, JournalPlan, Plan, Step
 from .disabled_components import shown
 from .hosts_file import HostsFile
 from .ipv6_state import APPLYING, AWAITING_RESTART, Configured, Effect, Written
@@ -163,9 +163,11 @@ class DisableIpv6:
             steps=tuple(steps),
             goal=work.goal(),
             warnings=tuple(_warnings(parameters, state, work)),
-            journal=work.journal_content() if any(not step.skip for step in steps) else None,
-            keep=keep,
-            restore=work.earlier(),
+            journal=JournalPlan(
+                work.journal_content() if any(not step.skip for step in steps) else None,
+                keep=keep,
+                restore=work.earlier(),
+            ),
             reboot_required=keep is not None or any(state.effect.contradictions(work.final)),
             extra={"resumed": state.interrupted is not None},
         )

@@ -26,7 +26,7 @@ from ..windows.operating_system import (
 from ..windows.services import find_service
 from ..wsman.faults import WBEM_E_INVALID_NAMESPACE, is_access_denied
 from ..wsman.wql import literal
-from .base import Host, Plan, Step
+from .base import Host, JournalPlan, Plan, Step
 
 ACTIONS = {
     "disabled": 0,
@@ -268,8 +268,7 @@ class HangRecovery:
             steps=tuple(taken),
             goal=_report(steps.goal()),
             warnings=tuple(_warnings(parameters, state, stale=stale, unsure=steps.unsure)),
-            journal=steps.journal_content() if len(real) > 1 else None,
-            stale=stale,
+            journal=JournalPlan(steps.journal_content() if len(real) > 1 else None, stale=stale),
             reboot_required=any(step is steps.dump and not step.skip for step in taken),
         )
 

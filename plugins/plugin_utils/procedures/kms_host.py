@@ -15,7 +15,7 @@ from ..errors import FieldnotesError, InsecureConnection, Refusal
 from ..journal import Entry, Journal
 from ..windows import licensing, registry, services
 from . import kms_matrix
-from .base import Host, Plan
+from .base import Host, JournalPlan, Plan
 from .kms_matrix import HostSystem
 from .kms_needs import Needs, plain, same
 from .kms_parameters import PARAMETER_OF, Parameters, parameters_of
@@ -116,8 +116,10 @@ class KmsHost:
             steps=steps,
             goal=_goal(parameters, state, needs),
             warnings=tuple(_warnings(parameters, state, needs)),
-            journal=needs.journal_content() if changes else None,
-            keep=run.awaiting() if kept else None,
+            journal=JournalPlan(
+                needs.journal_content() if changes else None,
+                keep=run.awaiting() if kept else None,
+            ),
             reboot_required=awaiting,
             extra={
                 "service_restarted": False,

@@ -17,7 +17,7 @@ from ..errors import CmdletFailed, Refusal, WsmanFault
 from ..journal import Entry, Journal
 from ..windows.dns import CmdletRecords, Records, SrvRecord, WmiRecords, Zone, plain
 from ..wsman.faults import WBEM_E_INVALID_NAMESPACE
-from .base import Host, Plan, Step
+from .base import Host, JournalPlan, Plan, Step
 
 SERVICE = "_vlmcs"
 
@@ -216,11 +216,12 @@ class KmsSrvRecord:
         steps = [*_taken(parameters, state), *(_step(state, change) for change in coming)] if coming else []
         before = {zone: [_plain_record(each) for each in records] for zone, records in state.found.items()}
         needed = bool(coming) and (not atomic or state.journal is not None)
+        content = {"goal": parameters.goal, "before": {**before, **_before(state.journal)}}
         return Plan(
             steps=tuple(steps),
             goal=_report(_goal(parameters, state), parameters),
             warnings=("SRV target should be a host record, not an alias",) if state.alias else (),
-            journal={"goal": parameters.goal, "before": {**before, **_before(state.journal)}} if needed else None,
+            journal=JournalPlan(content if needed else None),
             extra={
                 "created": [_shown(each.zone, each.new) for each in coming if each.old is None],
                 "modified": [_shown(each.zone, each.new) for each in coming if _is_change(each)],

@@ -39,7 +39,7 @@ from ..windows.nlb import (
 from ..windows.operating_system import SERVER_2008_R2, read_operating_system
 from ..wsman.faults import WBEM_E_INVALID_NAMESPACE
 from ..wsman.types import decode_moment
-from .base import Findings, Host, Plan, Step
+from .base import Findings, Host, JournalPlan, Plan, Step
 from .nlb_cluster import (
     STATUS,
     Bound,
@@ -132,12 +132,12 @@ class NlbMode:
     def journal(self, host: Host, parameters: Parameters) -> Journal:
         """One per adapter, which only the host can name. Errors: Refusal R1 to R4."""
         found = _find(host, parameters)
-        host.handed[self.module] = found
+        host.memory["found"] = found
         return host.journal(self.module, found[0].guid)
 
     def observe(self, host: Host, parameters: Parameters, journal: Entry | None) -> State:
         """Errors: Refusal R5 to R9, R11, R12."""
-        bound, same_ip = host.handed.pop(self.module, None) or _find(host, parameters)
+        bound, same_ip = host.memory.pop("found", None) or _find(host, parameters)
         (cluster,) = read_clusters(host, [bound])
         _refuse_wrong_cluster(host, parameters, cluster, journal)
         state = State(cluster, same_ip, journal, awaits_restart=_awaits_restart(host, journal))
@@ -436,8 +436,10 @@ class _Change:
             steps=tuple(self._steps()),
             goal=self._cluster.shown(self._goal, mac),
             warnings=tuple(self._warnings()),
-            journal=self._journal_content() if self._changes else self._journal if self._resumes else None,
-            stale=self._stale,
+            journal=JournalPlan(
+                self._journal_content() if self._changes else self._journal if self._resumes else None,
+                stale=self._stale,
+            ),
             extra=self._extra(),
             answer=lambda: {"reboot_required": True} if self._restart_needed else {},
             findings=self._findings,
@@ -455,7 +457,7 @@ class _Change:
             steps=(),
             goal=self._cluster.shown(self._goal, self._cluster.mac_in(self._goal)),
             warnings=(f"the change of {self._bound.ip} to {self._goal} awaits a restart of {self._host.name}",),
-            keep=journal,
+            journal=JournalPlan(keep=journal),
             reboot_required=True,
             extra=self._extra(),
         )

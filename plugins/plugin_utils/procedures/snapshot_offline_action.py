@@ -34,7 +34,7 @@ from ..windows.hyperv import MergeJob, Setting
 from ..windows.operating_system import SERVER_2008_R2, SERVER_2012
 from ..windows.volumes import Volume, read_volumes, volume_of
 from ..wsman.types import Reference
-from .base import Findings, Host, Plan, Step
+from .base import Findings, Host, JournalPlan, Plan, Step
 from .clustered_machine import (
     ACTIVITIES,
     COMPONENT_USABLE,
@@ -332,8 +332,12 @@ def _plan_elsewhere(parameters: Parameters, state: State) -> Plan:
     reason = state.place.elsewhere or ""
     stale = state.journal is not None
     if parameters.not_owner == "skip":
-        return Plan(steps=(), goal={}, stale=stale, extra={"skipped_reason": reason, "resumed": False})
-    return Plan(steps=(), goal={}, stale=stale, extra={"resumed": False}, then=Refusal("R5", reason))
+        return Plan(
+            steps=(), goal={}, journal=JournalPlan(stale=stale), extra={"skipped_reason": reason, "resumed": False}
+        )
+    return Plan(
+        steps=(), goal={}, journal=JournalPlan(stale=stale), extra={"resumed": False}, then=Refusal("R5", reason)
+    )
 
 
 def _refuse(parameters: Parameters, state: State, sight: Sight, task: Task, selection: Selection) -> None:
@@ -492,11 +496,10 @@ class _Work:
             steps=tuple(steps),
             goal=self._goal() if steps else report_of(self._state),
             warnings=warnings,
-            journal=journal,
+            journal=JournalPlan(journal, shown=True),
             findings=self._findings,
             answer=self._tally.as_dict,
             rescue=self._rescue,
-            shows_journal=True,
             comment=(
                 f"OfflineAction is {name_of_action(self._task.temporary)} while the VM is taken offline"
                 if temporary is not None
