@@ -120,8 +120,8 @@ extends_documentation_fragment:
 notes:
   - The run is recorded in the cluster database (private property C(FieldnotesJournal) of the group of the machine) and
     in the registry of the node under C(HKLM\SOFTWARE\fieldnotes.windows\Journal), until its result was verified.
-    Whatever node owns the machine next finds it. An interrupted run is finished by the next one, from any controller, also
-    after a failover. The record holds no secret.
+    Whatever node owns the machine next finds it. An interrupted run is finished by the next one, from any controller,
+    also after a failover. The record holds no secret.
   - Deleting snapshots is the point of no return. If a later step fails, C(OfflineAction) gets its old value and the
     machine runs again where it did.
   - Do not start the machine during an offline merge. All progress is lost.
