@@ -721,13 +721,14 @@ class DhcpServer:
     """The DHCP server of a host.
 
     UNCONFIRMED that the methods take no ComputerName over WS-Management: on a fault they are called once more with the
-    host's own name, then the cmdlet is used. The way that worked is kept.
+    host's own name, then the cmdlet is used. The way that worked is kept, for each method by itself: an answer that is
+    too large for one message, as that of many leases, says nothing of the others.
     """
 
     def __init__(self, host: HasBoth, fqdn: str) -> None:
         self._host = host
         self._fqdn = fqdn
-        self._way = 0
+        self._ways: dict[Cmdlet, int] = {}
 
     def read(self, reading: Reading, **selectors: Any) -> tuple[Any, ...]:
         """The records of a kind. selectors: the parameters, true for a switch. Errors: FieldnotesError."""
@@ -775,7 +776,7 @@ class DhcpServer:
 
     def _called(self, method: Method, cmdlet: Cmdlet, inputs: Mapping[str, Any], attempted: str) -> Any:
         trouble: FieldnotesError | None = None
-        for way in range(self._way, 3):
+        for way in range(self._ways.get(cmdlet, 0), 3):
             try:
                 found = self._by(way, method, cmdlet, inputs, attempted)
             except (WsmanFault, MethodFailed, CmdletFailed, MalformedAnswer) as error:
@@ -783,7 +784,7 @@ class DhcpServer:
                     raise
                 trouble = trouble or error
                 continue
-            self._way = way
+            self._ways[cmdlet] = way
             return found
         assert trouble is not None
         raise trouble
