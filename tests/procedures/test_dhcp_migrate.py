@@ -581,6 +581,14 @@ def test_a_role_of_a_cluster_is_refused(tmp_path: Path, side: str) -> None:
         untouched(world, side)
 
 
+@pytest.mark.parametrize("stopped", ["fault", "node_down", "empty"])
+def test_the_feature_of_clusters_alone_makes_no_node(tmp_path: Path, stopped: str) -> None:
+    old = {"features": ["DHCP", "RSAT-DHCP", "Failover-Clustering"]}
+    with Migration(network(old=old, switches={"cluster.stopped": stopped}), tmp_path) as world:
+        result = world.export(check=True)
+        assert not result.get("failed"), result["msg"]
+
+
 def test_a_folder_that_cannot_hold_the_copies_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with Migration(network(), tmp_path / "file") as world:

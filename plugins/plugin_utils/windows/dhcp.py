@@ -18,9 +18,10 @@ from ..errors import CmdletFailed, FieldnotesError, MalformedAnswer, MethodFaile
 from ..wsman.bindings import CimClass, Method, key
 from ..wsman.cim import Cim
 from ..wsman.cmdlets import SWITCH, Cmdlet, Cmdlets, PSObject
-from ..wsman.faults import WBEM_E_INVALID_NAMESPACE, is_access_denied
+from ..wsman.faults import is_access_denied
 from ..wsman.types import CimType, boolean, decode_interval, decode_moment, interval, moment, uint16, uint32
 from .cluster import NAMESPACE as CLUSTER
+from .services import find_service
 
 NAMESPACE = "root/Microsoft/Windows/DHCP"
 MODULE = "DhcpServer"
@@ -838,13 +839,12 @@ class ClusterResource(CimClass, namespace=CLUSTER, wmi="MSCluster_Resource"):
 
 
 def is_cluster_role(host: HasBoth) -> bool:
-    """Whether DHCP is a role of the failover cluster that the host belongs to."""
-    try:
-        return host.cim.any(ClusterResource, "Type = 'DHCP Service'")
-    except WsmanFault as fault:
-        if fault.number == WBEM_E_INVALID_NAMESPACE:
-            return False
-        raise
+    """Whether DHCP is a role of the failover cluster that the host belongs to. Errors: WsmanFault."""
+    cluster = find_service(host, "ClusSvc")
+    # The feature alone makes no node: until the host joins a cluster, the service is disabled.
+    if cluster is None or cluster.StartMode == "Disabled":
+        return False
+    return host.cim.any(ClusterResource, "Type = 'DHCP Service'")
 
 
 # The authorization list
