@@ -38,6 +38,7 @@ from .manifest import (
 )
 from .observed import State, refuse_general, trouble_of
 from .parameters import DHCPSERVER, SMIG, Parameters, password_faults
+from .reading import Leases
 from .way_back import old_steps, serve_again
 
 EXPORT_FILE = "dhcpexport.xml"
@@ -371,7 +372,7 @@ class Export:
         self._inventory: Inventory | None = old.saved
         self._files: list[dict[str, Any]] = []
         self._manifest: Manifest | None = old.base.manifest
-        self._exported_again = False
+        self._rested: Leases | None = None
 
     # What the runner asks for
 
@@ -571,6 +572,7 @@ class Export:
 
     def _hold(self, freeze: str) -> bool:
         """Whether the leases stay as they are now."""
+        self._rested = None
         if freeze == "pause":
             if self._machine.state() != PAUSED:
                 serve_again(self._machine)
@@ -597,11 +599,16 @@ class Export:
 
     def _leases_rest(self) -> bool:
         try:
-            first = frozen_digest(self._machine.leases())
+            first = frozen_digest(self._machine.leases().records)
             self._host.clock.sleep(_MEASURE_SECONDS)
-            return first == frozen_digest(self._machine.leases())
+            again = self._machine.leases()
         except _ANSWERING:
             return False
+        if first != frozen_digest(again.records):
+            return False
+        # They rest, so the inventory that follows at once need not read them a third time.
+        self._rested = again
+        return True
 
     def _next_freeze(self) -> bool:
         """Whether there is another freeze, and it holds."""
@@ -616,11 +623,11 @@ class Export:
 
     def _take_inventory(self) -> None:
         try:
-            found = self._machine.inventory()
+            found = self._machine.inventory(self._rested)
         except _ANSWERING:
             if self._freeze != "pause" or not self._next_freeze():
                 raise
-            found = self._machine.inventory()
+            found = self._machine.inventory(self._rested)
         self._inventory = found
         self._machine.warnings.extend(found.warnings)
         content = json.dumps(found.as_json(), sort_keys=True, ensure_ascii=False).encode("utf-8")
@@ -717,7 +724,7 @@ class Export:
     def _changed_leases(self) -> int:
         assert self._inventory is not None
         before = self._inventory.records["v4_leases"]
-        after = self._machine.leases()
+        after = self._machine.leases().records
         if frozen_digest(before) == frozen_digest(after):
             return 0
         known = {json.dumps(one, sort_keys=True) for one in before}

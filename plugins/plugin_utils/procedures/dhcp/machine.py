@@ -30,7 +30,7 @@ from .facts import Facts, read_facts
 from .inventory import Inventory
 from .manifest import copy_path, save
 from .parameters import MODULE, Parameters
-from .reading import read_counts, read_inventory, read_leases
+from .reading import Leases, read_counts, read_inventory, read_leases
 
 STOPPED, RUNNING, PAUSED, ABSENT = "Stopped", "Running", "Paused", "Absent"
 HELD_SECONDS = 30
@@ -318,18 +318,18 @@ class Machine:
 
     # What it knows
 
-    def inventory(self) -> Inventory:
-        """All categories. Errors: FieldnotesError."""
+    def inventory(self, leases: Leases | None = None) -> Inventory:
+        """All categories. leases: where they were read just now and cannot have changed. Errors: FieldnotesError."""
         if not self.facts.has_provider:
             return read_counts(self.host, self.netsh)
-        return read_inventory(self.host, self.server, self.facts)
+        return read_inventory(self.host, self.server, self.facts, leases)
 
-    def leases(self) -> list[dict[str, Any]]:
+    def leases(self) -> Leases:
         """The IPv4 leases. Errors: FieldnotesError."""
         if not self.facts.has_provider:
-            return list(read_counts(self.host, self.netsh).records["v4_leases"])
+            return Leases(read_counts(self.host, self.netsh).records["v4_leases"])
         scopes = [str(one.ScopeId) for one in self.server.read(dhcp.SCOPES)]
-        return read_leases(self.server, scopes)[0]
+        return read_leases(self.server, scopes)
 
     def scopes(self) -> list[str]:
         """The ScopeIds. Errors: FieldnotesError."""

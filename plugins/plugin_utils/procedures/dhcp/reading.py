@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import FieldnotesError
@@ -21,8 +22,16 @@ GROUPS = ("DHCP Administrators", "DHCP Users")
 _SERVER_SETTINGS = ("ConflictDetectionAttempts", "ActivatePolicies", "NapEnabled", "NpsUnreachableAction")
 
 
-def read_leases(server: dhcp.DhcpServer, scopes: Iterable[str]) -> tuple[list[Record], list[str]]:
-    """The IPv4 leases of scopes, and a warning for each scope whose count its statistics do not confirm.
+@dataclass(frozen=True)
+class Leases:
+    """The IPv4 leases of a server. warnings: one for each scope whose count its statistics do not confirm."""
+
+    records: Sequence[Record]
+    warnings: tuple[str, ...] = ()
+
+
+def read_leases(server: dhcp.DhcpServer, scopes: Iterable[str]) -> Leases:
+    """The IPv4 leases of scopes. Errors: FieldnotesError.
 
     UNCONFIRMED how a large answer arrives: where the count differs from the statistics, the cmdlet is asked as well.
     """
@@ -36,7 +45,7 @@ def read_leases(server: dhcp.DhcpServer, scopes: Iterable[str]) -> tuple[list[Re
             found = [canonical(one) for one in server.read(dhcp.LEASES, ScopeId=scope, AllLeases=True)]
             warnings.append(f"count_mismatch: the leases of scope {scope} are not as many as its statistics say")
         leases += found
-    return leases, warnings
+    return Leases(leases, tuple(warnings))
 
 
 def _leases_of(read: Callable[..., tuple[Any, ...]], server: dhcp.DhcpServer, scope: str) -> list[Record] | None:
@@ -47,9 +56,9 @@ def _leases_of(read: Callable[..., tuple[Any, ...]], server: dhcp.DhcpServer, sc
     return found if len(active_leases(found, scope)) == counted else None
 
 
-def read_inventory(host: Host, server: dhcp.DhcpServer, facts: Facts) -> Inventory:
+def read_inventory(host: Host, server: dhcp.DhcpServer, facts: Facts, leases: Leases | None = None) -> Inventory:
     """Everything of a server that runs or is paused, Windows Server 2012 and later. Errors: FieldnotesError."""
-    return _Reader(host, server, facts).inventory()
+    return _Reader(host, server, facts).inventory(leases)
 
 
 class _Reader:
@@ -58,7 +67,7 @@ class _Reader:
         self._server = server
         self._facts = facts
 
-    def inventory(self) -> Inventory:
+    def inventory(self, leases: Leases | None) -> Inventory:
         records: dict[str, Iterable[Record]] = {}
         scopes = self._all(dhcp.SCOPES)
         ids = [str(scope["ScopeId"]) for scope in scopes]
@@ -66,8 +75,8 @@ class _Reader:
         records["v4_exclusions"] = self._all(dhcp.EXCLUSIONS)
         reservations = [canonical(one) for scope in ids for one in self._server.read(dhcp.RESERVATIONS, ScopeId=scope)]
         records["v4_reservations"] = reservations
-        leases, warnings = read_leases(self._server, ids)
-        records["v4_leases"] = leases
+        leases = leases or read_leases(self._server, ids)
+        records["v4_leases"] = leases.records
         records["v4_option_definitions"] = self._all(dhcp.OPTION_DEFINITIONS, All=True)
         policies = self._policies(ids)
         records["v4_policies"] = policies
@@ -88,7 +97,7 @@ class _Reader:
             utc_text(self._host.clock.now()),
             {name: ordered(found) for name, found in records.items()},
             self._noted(),
-            tuple(warnings),
+            leases.warnings,
         )
 
     def _all(self, reading: dhcp.Reading, **selectors: Any) -> list[Record]:
