@@ -787,8 +787,7 @@ class DhcpServer:
                 continue
             self._ways[cmdlet] = way
             return found
-        assert trouble is not None
-        raise trouble
+        raise trouble or TypeError(f"{cmdlet.name} was asked in no way")
 
     def _by(self, way: int, method: Method, cmdlet: Cmdlet, inputs: Mapping[str, Any], attempted: str) -> Any:
         if way < 2:

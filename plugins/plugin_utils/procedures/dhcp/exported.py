@@ -721,9 +721,14 @@ class Export:
                 "Use method smig, or another freeze.",
             )
 
+    def _known_inventory(self) -> Inventory:
+        if self._inventory is None:
+            raise TypeError("the inventory is taken before it is used")
+        return self._inventory
+
     def _changed_leases(self) -> int:
-        assert self._inventory is not None
-        before = self._inventory.records["v4_leases"]
+        inventory = self._known_inventory()
+        before = inventory.records["v4_leases"]
         after = self._machine.leases().records
         if frozen_digest(before) == frozen_digest(after):
             return 0
@@ -742,8 +747,8 @@ class Export:
                 )
             return
         content = transfer.read_file(self._host, f"{path}\\{EXPORT_FILE}", self._machine.facts.build)
-        assert self._inventory is not None
-        problem, warning = export_problem(content, self._inventory.scopes)
+        inventory = self._known_inventory()
+        problem, warning = export_problem(content, inventory.scopes)
         if warning:
             self._machine.warnings.append(warning)
         if problem:
@@ -754,7 +759,7 @@ class Export:
 
     def _write_manifest(self) -> None:
         machine, parameters, home = self._machine, self._parameters, self._parameters.home
-        assert self._inventory is not None
+        inventory = self._known_inventory()
         own = f"{parameters.store}\\{NAME}"
         transfer.remove_tree(self._host, own)
         self._files = [
@@ -776,14 +781,14 @@ class Export:
             "old": machine.facts.as_json(),
             "auth": {"name": machine.auth_name, "ip": machine.auth_ip},
             "nics": [nic.as_json() for nic in machine.facts.nics],
-            "database_path": self._inventory.noted.get("database_path", ""),
+            "database_path": inventory.noted.get("database_path", ""),
             "users": parameters.users,
             "groups": parameters.groups,
             "ip_config": parameters.ip_config,
             "failover": [_failover_json(one) for one in self._old.failover],
-            "dns_credential_user": self._inventory.noted.get("dns_credential_user", ""),
-            "bindings": self._inventory.noted.get("bindings", []),
-            "inventory": self._inventory.as_json(),
+            "dns_credential_user": inventory.noted.get("dns_credential_user", ""),
+            "bindings": inventory.noted.get("bindings", []),
+            "inventory": inventory.as_json(),
             "files": self._files,
             "history": [{"phase": EXPORTED, "utc": now, "host": self._host.name}],
         }
@@ -815,7 +820,8 @@ class Export:
                 "Look who starts or authorizes it.",
             )
         manifest = self._manifest
-        assert manifest is not None
+        if manifest is None:
+            raise TypeError("the manifest is written before the server is retired")
         if manifest.phase == EXPORTED:
             self._manifest = manifest.in_phase(RETIRED, utc_text(self._host.clock.now()), self._host.name)
 

@@ -36,7 +36,7 @@ class Nic:
     @property
     def ipv4(self) -> tuple[str, ...]:
         """Its IPv4 addresses."""
-        return tuple(address for address, _ in self.addresses if ":" not in address)
+        return tuple(address for address, prefix in self.addresses if ":" not in address)
 
     @property
     def is_static(self) -> bool:
@@ -97,7 +97,7 @@ class Facts:
     @property
     def addresses(self) -> set[str]:
         """All addresses."""
-        return {address for nic in self.nics for address, _ in nic.addresses}
+        return {address for nic in self.nics for address, prefix in nic.addresses}
 
     def as_json(self) -> dict[str, Any]:
         """For the manifest."""

@@ -127,7 +127,7 @@ def load(home: Path) -> Manifest | None:
         manifest = Manifest(home, data)
         if data["schema"] != SCHEMA or manifest.phase not in PHASES:
             return None
-        _ = (manifest.inventory, manifest.auth_name, manifest.auth_ip, manifest.store_files)
+        _read = (manifest.inventory, manifest.auth_name, manifest.auth_ip, manifest.store_files)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return manifest
