@@ -43,17 +43,6 @@ def test_the_playbook_makes_a_kms_host_and_the_second_run_changes_nothing(
     assert (second.exit_code, second.changed) == (0, {"KMS1": 0}), second.output
 
 
-def test_the_scenario_of_the_role_converges_and_verifies(served: Served, controller: Controller) -> None:
-    scenario = FLEET.parent.parent
-    served.fleet.clock.speed = 50
-    first = controller.run(scenario / "converge.yml")
-    assert (first.exit_code, first.changed) == (0, {"KMS1": 1}), first.output
-    again = controller.run(scenario / "converge.yml")
-    assert (again.exit_code, again.changed) == (0, {"KMS1": 0}), again.output
-    verified = controller.run(scenario / "verify.yml")
-    assert verified.exit_code == 0, verified.output
-
-
 @pytest.mark.parametrize(
     ("key", "told"),
     [

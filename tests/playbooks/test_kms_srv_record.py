@@ -48,17 +48,6 @@ def test_the_playbook_makes_the_records_and_the_second_run_changes_nothing(
     assert (second.exit_code, second.changed) == (0, {"DNS1": 0}), second.output
 
 
-def test_the_scenario_of_the_role_converges_and_verifies(served: Served, controller: Controller) -> None:
-    scenario = FLEET.parent.parent
-    first = controller.run(scenario / "converge.yml")
-    assert (first.exit_code, first.changed) == (0, {"DNS1": 1}), first.output
-    assert targets(served) == {ZONES[0]: [f"{TARGET}."], ZONES[1]: [f"{TARGET}."]}
-    again = controller.run(scenario / "converge.yml")
-    assert (again.exit_code, again.changed) == (0, {"DNS1": 0}), again.output
-    verified = controller.run(scenario / "verify.yml")
-    assert verified.exit_code == 0, verified.output
-
-
 def test_the_cim_playbook_sets_the_service_and_the_second_run_changes_nothing(
     served: Served, controller: Controller, tmp_path: Path
 ) -> None:

@@ -933,7 +933,8 @@ def dies_everywhere(build: int, kind: str, part: int, parts: int) -> None:
             lab.is_merged_and_served()
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.faults) for part in (1, 2, 3))])
+@pytest.mark.faults
+@pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
 def test_a_connection_lost_at_any_moment_is_made_good_by_the_next_run(kind: str, part: int) -> None:
     dies_everywhere(SERVER_2008_R2, kind, part, 4)
