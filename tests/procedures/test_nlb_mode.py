@@ -665,10 +665,9 @@ def test_a_change_whose_controller_died_before_it_is_repeated(world: World) -> N
     assert journals(world) == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-@pytest.mark.parametrize(
-    ("scope", "auth"), [pytest.param("cluster", "credssp", marks=pytest.mark.faults), ("node", "ntlm")]
-)
+@pytest.mark.parametrize(("scope", "auth"), [("cluster", "credssp"), ("node", "ntlm")])
 def test_a_run_that_dies_at_any_request_from_its_journal_on_is_completed_by_the_next(
     scope: str, auth: str, kind: str
 ) -> None:
