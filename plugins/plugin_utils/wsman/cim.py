@@ -19,7 +19,7 @@ from .bindings import Binding, C, CimClass, Method, resource_uri
 from .envelope import Request
 from .faults import refuses_fragments, refuses_query
 from .types import Reference, decode, decode_reference, encode
-from .xml import ENUMERATION, NIL, WSMAN, child, local_name, text_of
+from .xml import ENUMERATION, NIL, WSMAN, child, local_name, namespace_of, text_of
 
 _WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
 _MAX_ELEMENTS = 32000  # WinRM's own MaxBatchItems; the envelope size limits an answer anyway
@@ -197,7 +197,7 @@ class Cim:
 
     def _put_whole(self, reference: Reference, changes: Mapping[str, tuple[Any, Any]], attempted: str) -> None:
         element = self.get_element(reference, attempted)
-        uri = element.tag[1:].partition("}")[0] if element.tag.startswith("{") else reference.resource_uri
+        uri = namespace_of(element) or reference.resource_uri
         for name, (value, wanted) in changes.items():
             old = [one for one in element if local_name(one).lower() == name.lower()]
             for one in old:

@@ -80,11 +80,6 @@ class CimType:
     nullable: bool = False
     embedded: type | None = None
 
-    @property
-    def mof(self) -> str:
-        """The type as MOF spells it; embedded instances are strings there."""
-        return ("string" if self.embedded else self.scalar.name) + ("[]" if self.array else "")
-
 
 def cim_type(annotation: Any) -> CimType:
     """Reads an annotation: ``uint32``, ``str | None``, ``tuple[uint16, ...]``, a bound class. Errors: TypeError."""
