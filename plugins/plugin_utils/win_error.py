@@ -41,12 +41,6 @@ def win32_name_of(number: int) -> str | None:
     return names[0] if names else None
 
 
-def nlb_name_of(number: int) -> str | None:
-    """The documented name of a return value of the NLB provider."""
-    found = _names()["nlb"].get(str(number))
-    return found[0] if found else None
-
-
 def describe(number: int) -> str:
     """Name and number for a message: ``WBEM_E_INVALID_NAMESPACE 0x8004100E``, ``ERROR_ACCESS_DENIED 5``."""
     code = unsigned(number)
