@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, settings
 
 assert support.__doc__
 
+pytest_plugins = ["support.points"]
+
 # A busy machine makes nothing false: no test may fail for being slow.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
