@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.base import Clock
 from winsim import Fleet, Host, serve
@@ -42,7 +42,7 @@ class World:
         self.fleet = fleet if isinstance(fleet, Fleet) else Fleet.load(fleet)
         self.served = serve(self.fleet)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> World:
         self.served.__enter__()
         return self
 

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The tests, and ansible-test sanity, on every supported ansible-core with every Python that it runs on: ./dev matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+# The last release of each line, and the Pythons of its support matrix:
+# https://docs.ansible.com/ansible/latest/reference_appendices/release_and_maintenance.html
+CORES = {
+    "2.16.19": ("3.10", "3.11", "3.12"),
+    "2.17.14": ("3.10", "3.11", "3.12"),
+    "2.18.19": ("3.11", "3.12", "3.13"),
+    "2.19.14": ("3.11", "3.12", "3.13"),
+    "2.20.10": ("3.12", "3.13"),
+    "2.21.5": ("3.12", "3.13"),
+}
+PAIRS = [nox.param(python, core, id=f"{core}-{python}") for core, pythons in CORES.items() for python in pythons]
+
+# Chosen by the pair, or of no use to the tests and with wishes of their own for ansible-core.
+LEFT_OUT = ("ansible-core", "ansible-lint", "antsibull", "mypy", "ruff", "types-", "yamllint")
+
+ROOT = Path(__file__).parent
+# Where Ansible finds this collection: .venv has it, and ./dev makes .venv before it starts this.
+COLLECTIONS = ROOT / ".venv" / "collections"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "venv"
+nox.options.envdir = str(ROOT / ".cache" / "nox")
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+
+
+@nox.session
+@nox.parametrize("python,core", PAIRS)
+def matrix(session: nox.Session, core: str) -> None:
+    """Sanity, then the tests of ./dev test; arguments after -- are pytest's."""
+    requirements = Path(session.create_tmp()) / "requirements.txt"
+    wanted = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in wanted if line and not line.startswith((*LEFT_OUT, "#", "-"))]
+    requirements.write_text("\n".join([f"ansible-core=={core}", *kept, ""]), encoding="utf-8")
+    session.install("-r", str(requirements), "-c", "constraints.txt")
+    site = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
+    Path(str(site).strip(), "fieldnotes_windows.pth").write_text(f"{COLLECTIONS}\n{ROOT / 'tests'}\n", encoding="utf-8")
+
+    session.run(".ci/sanity", session.virtualenv.location, external=True)
+    session.run("python", "-m", "pytest", "--numprocesses", "4", "-m", "not faults", *session.posargs)
