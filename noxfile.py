@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The tests, and ansible-test sanity, on every supported ansible-core with every Python that it runs on: ./dev matrix."""
+"""Tests and ansible-test sanity on every supported ansible-core with every Python that it runs on: ./dev matrix."""
 
 from __future__ import annotations
 
