@@ -25,6 +25,7 @@ KINDS = {
     "drop_before": "the connection drops, the request has no effect",
     "drop_after": "the request takes effect, then the connection drops without an answer",
     "lost": "the request takes effect, the answer is lost and the host cannot be reached for `seconds`",
+    "reboot": "the request takes effect, then the host restarts without an answer and is up again after `seconds`",
     "http_500": "HTTP 500 without SOAP, no effect",
     "unauthorized": "HTTP 401 and the end of the connection's authentication, no effect",
     "fault": "a WS-Management fault with `number` and `subcode`, no effect",
@@ -139,7 +140,7 @@ class Answer:
 def spoil(trouble: Trouble, answer: Answer) -> Answer:
     """The answer after a trouble that lets the request take effect."""
     body = answer.body
-    if trouble.kind in ("drop_after", "lost"):
+    if trouble.kind in ("drop_after", "lost", "reboot"):
         return Answer(0, drop=True)
     if trouble.kind == "truncated":
         return dataclasses.replace(answer, body=body[: len(body) // 2], announced=len(body))

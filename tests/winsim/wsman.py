@@ -79,6 +79,8 @@ def _handle(host: Host, user: str, body: bytes, notes: log.Notes) -> tuple[Answe
         answer = spoil(trouble, answer)
         if trouble.kind == "lost":
             troubles_of(host).dark_until = host.now() + timedelta(seconds=trouble.seconds or 0)
+        if trouble.kind == "reboot":
+            host.reboot(trouble.seconds)
     return answer, number
 
 

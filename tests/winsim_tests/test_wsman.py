@@ -769,6 +769,7 @@ def write(host: Host) -> wsman.Answer:
         ("oversized", True, 200, False),
         ("wrong_namespace", True, 200, False),
         ("lost", True, 0, True),
+        ("reboot", True, 0, True),
     ],
 )
 def test_trouble_strikes_before_or_after_the_effect(
@@ -797,6 +798,10 @@ def test_trouble_strikes_before_or_after_the_effect(
     if kind == "lost":
         assert write(host).drop
         host.fleet.clock.advance(31)
+    if kind == "reboot":
+        assert not host.reachable
+        host.fleet.clock.advance(31)
+        assert host.reachable
     assert write(host).status == 200
 
 
