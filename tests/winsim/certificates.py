@@ -12,20 +12,23 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-Kind = Literal["ca", "expired", "self_signed", "wrong_name"]
+Kind = Literal["ca", "expired", "not_yet_valid", "revoked", "self_signed", "unknown_ca", "weak_key", "wrong_name"]
 """What is right (`ca`: signed by the authority) or wrong with a host's certificate."""
 
 USER_PRINCIPAL_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 """szOID_NT_PRINCIPAL_NAME: the alternative name by which WinRM maps a client certificate to a user."""
 
+_Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
 _DAY = datetime.timedelta(days=1)
+_WEAK_BITS = 1024
 _UTF8_STRING = 0x0C
 
 
@@ -59,18 +62,42 @@ class Authority:
         )
         self.certificate = certificate.public_bytes(serialization.Encoding.PEM)
         """The authority's own certificate, PEM."""
+        self._revoked = x509.random_serial_number()
+
+    def revocation_list(self, *, days: int = 30) -> bytes:
+        """What the authority has revoked, a CRL in PEM: the certificates of the kind `revoked`. `days`: until the next
+        list is due; a list may be overdue."""
+        now = _now()
+        entry = x509.RevokedCertificateBuilder().serial_number(self._revoked).revocation_date(now - _DAY).build()
+        return (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - 30 * _DAY)
+            .next_update(now + days * _DAY)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(x509.CRLNumber(1), critical=False)
+            .add_revoked_certificate(entry)
+            .sign(self._key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+        )
 
     def host(self, names: Iterable[str], kind: Kind = "ca") -> Identity:
         """A server certificate for `names` (host names and addresses); `kind` says what a client will not like."""
+        if kind == "unknown_ca":
+            return Authority("an authority nobody knows").host(names)
         wanted = list(names)
         if kind == "wrong_name":
             wanted = ["another-host.invalid"]
-        key = ec.generate_private_key(ec.SECP256R1())
+        key: _Key = ec.generate_private_key(ec.SECP256R1())
+        if kind == "weak_key":
+            key = rsa.generate_private_key(65537, _WEAK_BITS)
         subject = _name(wanted[0])
         self_signed = kind == "self_signed"
         issuer = subject if self_signed else self._name
+        begin, end = {"expired": (-30, -1), "not_yet_valid": (1, 365)}.get(kind, (-30, 365))
+        serial = self._revoked if kind == "revoked" else None
         builder = (
-            _builder(subject, issuer, key.public_key(), days=-1 if kind == "expired" else 365)
+            _builder(subject, issuer, key.public_key(), begin=begin, days=end, serial=serial)
             .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in wanted]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(), critical=True)
@@ -92,9 +119,7 @@ class Authority:
         )
         return self._issue(builder, key, self._key)
 
-    def _issue(
-        self, builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey
-    ) -> Identity:
+    def _issue(self, builder: x509.CertificateBuilder, key: _Key, signer: _Key) -> Identity:
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
         certificate = builder.add_extension(issuer, critical=False).sign(signer, hashes.SHA256())
         return Identity(
@@ -128,17 +153,28 @@ def end_point_binding(certificate: bytes) -> bytes:
     return b"tls-server-end-point:" + parsed.fingerprint(algorithm)
 
 
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    *,
+    days: int,
+    begin: int = -30,
+    serial: int | None = None,
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    """A certificate that is valid from `begin` to `days` days from now."""
+    now = _now()
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - 30 * _DAY)
+        .serial_number(serial or x509.random_serial_number())
+        .not_valid_before(now + begin * _DAY)
         .not_valid_after(now + days * _DAY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )

@@ -35,6 +35,7 @@ from typing import Any, NoReturn, TypeVar
 
 import yaml
 
+from .certificates import Kind
 from .clock import Clock
 from .host import NEWEST_BUILD, OLDEST_BUILD, Host, Profile, User, WinRM
 from .log import Request
@@ -50,7 +51,8 @@ DEFAULT_PASSWORD = "Winsim-2026"
 STATE_FILE = "fleet.json"
 STATE_VERSION = 1
 LANGUAGES = ("en-US", "de-DE")
-CERTIFICATES = ("ca", "self_signed", "expired", "wrong_name")
+CERTIFICATES = typing.get_args(Kind)
+TLS_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
 
 
 class FleetFileError(ValueError):
@@ -333,4 +335,7 @@ def _winrm(data: Any, path: str, build: int) -> WinRM:
         setattr(winrm, key, check(value, f"{path}.{key}"))
     if winrm.certificate not in CERTIFICATES:
         refuse(f"{path}.certificate", f"{winrm.certificate!r} is not one of {', '.join(CERTIFICATES)}")
+    lowest, _, highest = winrm.tls.partition("-")
+    if not (lowest in TLS_VERSIONS and highest in TLS_VERSIONS and lowest <= highest):
+        refuse(f"{path}.tls", f"{winrm.tls!r} is no range of {', '.join(TLS_VERSIONS)}, such as 1.2-1.3")
     return winrm

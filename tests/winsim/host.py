@@ -70,8 +70,9 @@ class User:
 class WinRM:
     """How the host's WinRM is set up and where it listens. Ports 0 are chosen when it is served.
 
-    `certificate`: `ca` (signed by the fleet's authority), `self_signed`, `expired`, `wrong_name`. Sizes in kB, times in
-    ms as in winrm/config. Basic is on, unlike on a fresh Windows, so that hosts without a domain can be talked to.
+    `certificate`: `ca` (signed by the fleet's authority), `self_signed`, `unknown_ca`, `expired`, `not_yet_valid`,
+    `wrong_name`, `revoked`, `weak_key`. `tls`: lowest and highest version. Sizes in kB, times in ms as in winrm/config.
+    Basic is on, unlike on a fresh Windows, so that hosts without a domain can be talked to.
     """
 
     listen: str = "127.0.0.1"
@@ -80,6 +81,7 @@ class WinRM:
     http_port: int = 0
     https_port: int = 0
     certificate: str = "ca"
+    tls: str = "1.2-1.3"
     basic: bool = True
     negotiate: bool = True
     kerberos: bool = False

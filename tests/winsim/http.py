@@ -13,6 +13,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,12 @@ HTML = "text/html; charset=us-ascii"
 NOT_FOUND = b"<html><head><title>Not Found</title></head><body><h2>Not Found</h2></body></html>\r\n"
 WELCOME = b"<html><head><title>It works</title></head><body><h1>It works</h1></body></html>\r\n"
 
+_TLS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
 _JOIN_SECONDS = 5.0
 _HANDSHAKE_SECONDS = 30.0
 
@@ -121,7 +128,7 @@ class Served:
         self.control: ControlServer | None = None
         self._with_control = control
         self.authority = Authority()
-        self._contexts: dict[tuple[str, str, bool], tuple[ssl.SSLContext, bytes]] = {}
+        self._contexts: dict[tuple[str, str, str, bool], tuple[ssl.SSLContext, bytes]] = {}
         self._ports: dict[tuple[str, str], int] = {}
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
@@ -285,11 +292,11 @@ class Served:
     def _tls(self, host: Host) -> tuple[ssl.SSLContext, bytes]:
         """The TLS context of a host as it is configured now, and the channel binding of its certificate."""
         winrm = host.winrm
-        key = (host.name, winrm.certificate, winrm.client_certificates)
+        key = (host.name, winrm.certificate, winrm.tls, winrm.client_certificates)
         if key not in self._contexts:
             names = [host.name.lower(), host.fqdn.lower(), winrm.listen, "localhost"]
             identity = self.authority.host(dict.fromkeys(names), winrm.certificate)  # type: ignore[arg-type]
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context = _tls_server(winrm.tls)
             context.load_cert_chain(*identity.write(self.folder, host.name))
             if winrm.client_certificates:
                 context.verify_mode = ssl.CERT_OPTIONAL
@@ -301,6 +308,18 @@ class Served:
 def serve(fleet: Fleet, *, control: bool = False) -> Served:
     """Serve every host of the fleet: `with serve(fleet) as served:`. `control` opens the control endpoint as well."""
     return Served(fleet, control=control)
+
+
+def _tls_server(versions: str) -> ssl.SSLContext:
+    """A server of TLS `versions` (`1.2-1.3`) that leaves it to its clients what is too weak: key, hash, version."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    lowest, _, highest = versions.partition("-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1 are what some hosts have
+        context.minimum_version = _TLS[lowest]
+        context.maximum_version = _TLS[highest]
+    return context
 
 
 def _listen(host: Host, port: int) -> socket.socket:
@@ -357,7 +376,7 @@ class _Conversation:
         except (OSError, _Hangup):
             pass
         except h11.RemoteProtocolError as error:
-            with contextlib.suppress(OSError, h11.LocalProtocolError):
+            with contextlib.suppress(OSError, _Hangup, h11.LocalProtocolError):
                 self._send(_Response(error.error_status_hint, headers=(("Connection", "close"),)))
         finally:
             self.rim.conversations.discard(self)

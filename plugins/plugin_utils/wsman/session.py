@@ -22,7 +22,7 @@ from ..errors import (
     WsmanFault,
 )
 from ..win_error import unsigned
-from . import envelope
+from . import certificates, envelope
 from .cim import Cim
 from .cmdlets import Cmdlets
 from .envelope import Request
@@ -115,9 +115,11 @@ class Session:
             # pypsrp builds its HTTP session with the first message; built here, it can be given our rim.
             transport.session = transport._build_session()
             verify = transport.session.verify
+            # Ours to show: requests would have OpenSSL ask for the password of an encrypted key at the terminal.
+            client_certificate, transport.session.cert = transport.session.cert, None
             self._adapter = Adapter(
                 verify if isinstance(verify, (bool, str)) else True,
-                client_certificate=settings.auth == "certificate",
+                client_certificate=client_certificate,
                 retries=settings.reconnection_retries,
                 backoff=settings.reconnection_backoff,
             )
@@ -182,7 +184,7 @@ class Session:
         except WinRMError as error:
             raise MalformedAnswer(f"{attempted} on {self.settings.host}: {error}") from error
         except requests_errors.SSLError as error:
-            raise CertificateRefused(_certificate_text(where, error)) from error
+            raise CertificateRefused(certificates.refusal(where, _root_cause(error))) from error
         except (requests_errors.ConnectTimeout, requests_errors.ProxyError) as error:
             raise Unreachable(f"{where} cannot be reached: {_root_cause(error)}") from error
         except requests_errors.ReadTimeout as error:
@@ -266,18 +268,3 @@ def _never_connected(error: requests_errors.ConnectionError) -> bool:
             inner = next((a for a in found.args if isinstance(a, BaseException)), None)
         found = inner
     return False
-
-
-def _certificate_text(where: str, error: requests_errors.SSLError) -> str:
-    cause = _root_cause(error)
-    lowered = cause.lower()
-    if "expired" in lowered:
-        what, remedy = "has expired", "renew the certificate of the WinRM listener"
-    elif "hostname mismatch" in lowered or "doesn't match" in lowered or "ip address mismatch" in lowered:
-        what, remedy = "is for another name", "use a name the certificate holds in the inventory"
-    elif "verify failed" in lowered:
-        what = "is not trusted"
-        remedy = "name its CA (ansible_psrp_ca_cert or ansible_winrm_ca_trust_path)"
-    else:
-        return f"TLS with {where} failed: {cause}"
-    return f"the certificate of {where} {what} ({cause}): {remedy}"

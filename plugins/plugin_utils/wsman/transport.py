@@ -11,7 +11,7 @@ import ssl
 from typing import Any
 
 from ..errors import ConnectionLost, MalformedAnswer
-from . import libraries
+from . import certificates, libraries
 from .libraries import (
     HTTPAdapter,
     HTTPConnection,
@@ -31,9 +31,7 @@ MAX_ANSWER = 32 * 1024 * 1024
 @functools.lru_cache(maxsize=8)
 def tls_context(bundle: str) -> ssl.SSLContext:
     """A validating TLS context. bundle: path of a PEM file or directory; loading one costs 20 to 35 ms."""
-    if os.path.isdir(bundle):
-        return ssl.create_default_context(capath=bundle)
-    return ssl.create_default_context(cafile=bundle)
+    return certificates.trusting(bundle)
 
 
 def default_bundle() -> str:
@@ -57,13 +55,18 @@ class Adapter(HTTPAdapter):
     blindly.
     """
 
-    def __init__(self, verify: bool | str, *, client_certificate: bool, retries: int, backoff: float) -> None:
+    def __init__(
+        self, verify: bool | str, *, client_certificate: tuple[str, str] | None, retries: int, backoff: float
+    ) -> None:
         self.sealed = False
         self.peer_address: str | None = None
         self._unread: Response | None = None
-        # A client certificate is loaded into the context it is used with, so such a session has one of its own.
-        share = verify is not False and not client_certificate
-        self._context = tls_context(default_bundle() if verify is True else str(verify)) if share else None
+        bundle = default_bundle() if verify is True else verify
+        self._context: ssl.SSLContext | None = tls_context(bundle) if bundle else None
+        if client_certificate is not None:
+            # It is loaded into the context it is used with, so such a session has one of its own.
+            self._context = certificates.trusting(bundle) if bundle else certificates.believing()
+            certificates.show(self._context, *client_certificate)
         # Retries are for reaching the host only: a request that was sent may have had its effect.
         super().__init__(max_retries=Retry(total=retries, connect=retries, read=0, status=0, backoff_factor=backoff))
 
