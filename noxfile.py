@@ -22,6 +22,8 @@ PAIRS = [nox.param(python, core, id=f"{core}-{python}") for core, pythons in COR
 
 # Chosen by the pair, or of no use to the tests and with wishes of their own for ansible-core.
 LEFT_OUT = ("ansible-core", "ansible-lint", "antsibull", "mypy", "ruff", "types-", "yamllint")
+# Pinned for the ansible-core of .venv; others want another one.
+UNPINNED = ("resolvelib",)
 
 ROOT = Path(__file__).parent
 # Where Ansible finds this collection: .venv has it, and ./dev makes .venv before it starts this.
@@ -38,13 +40,19 @@ nox.options.reuse_venv = "yes"
 @nox.parametrize("python,core", PAIRS)
 def matrix(session: nox.Session, core: str) -> None:
     """Sanity, then the tests of ./dev test; arguments after -- are pytest's."""
-    requirements = Path(session.create_tmp()) / "requirements.txt"
-    wanted = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in wanted if line and not line.startswith((*LEFT_OUT, "#", "-"))]
-    requirements.write_text("\n".join([f"ansible-core=={core}", *kept, ""]), encoding="utf-8")
-    session.install("-r", str(requirements), "-c", "constraints.txt")
+    requirements = _less(session, "requirements-dev.txt", (*LEFT_OUT, "-"))
+    constraints = _less(session, "constraints.txt", (*LEFT_OUT, *UNPINNED))
+    session.install(f"ansible-core=={core}", "-r", requirements, "-c", constraints)
     site = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
     Path(str(site).strip(), "fieldnotes_windows.pth").write_text(f"{COLLECTIONS}\n{ROOT / 'tests'}\n", encoding="utf-8")
 
     session.run(".ci/sanity", session.virtualenv.location, external=True)
     session.run("python", "-m", "pytest", "--numprocesses", "4", "-m", "not faults", *session.posargs)
+
+
+def _less(session: nox.Session, name: str, left_out: tuple[str, ...]) -> str:
+    """The path of a copy of a requirements file without the lines that begin so."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    copy = Path(session.create_tmp()) / name
+    copy.write_text("".join(line for line in lines if not line.startswith(left_out)), encoding="utf-8")
+    return str(copy)
