@@ -4,11 +4,28 @@
 
 from __future__ import annotations
 
+import re
+
 from .win_error import describe, describe_win32
+
+_LONGEST = 4000
+# Control characters, and those that turn the direction of text: a host's words may hold them, a terminal obeys them.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text as a terminal may show it: at most 4000 characters, none of which does anything."""
+    if len(text) > _LONGEST:
+        # The beginning says what was attempted, the end what to do.
+        text = f"{text[: _LONGEST * 3 // 4]} ... {text[-_LONGEST // 4 :]}"
+    return _UNPRINTABLE.sub(" ", text)
 
 
 class FieldnotesError(Exception):
     """Something went wrong; ``str()`` of it is what the user reads."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class Refusal(FieldnotesError):
@@ -77,6 +94,10 @@ class MalformedAnswer(FieldnotesError):
     """The answer is not what the protocol allows: not XML, truncated, too large, or of another shape."""
 
 
+class Unsendable(FieldnotesError, ValueError):
+    """A value that no message can carry, or that its CIM type does not have."""
+
+
 class WsmanFault(FieldnotesError):
     """A SOAP fault.
 
@@ -89,7 +110,7 @@ class WsmanFault(FieldnotesError):
         self.attempted = attempted
         self.number = number
         self.subcode = subcode
-        self.text = text
+        self.text = printable(text)
         what = describe(number) if number is not None else subcode or "a fault without a number"
         super().__init__(f"{attempted}: Windows answered {what}" + (f" ({text})" if text else ""))
 
@@ -113,7 +134,7 @@ class CmdletFailed(FieldnotesError):
         self.cmdlet = cmdlet
         self.error_id = error_id
         self.category = category
-        self.text = text
+        self.text = printable(text)
         super().__init__(f"{attempted}: {cmdlet} failed with {error_id or 'an error'}" + (f": {text}" if text else ""))
 
 

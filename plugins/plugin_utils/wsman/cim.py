@@ -18,11 +18,17 @@ from . import envelope
 from .bindings import Binding, C, CimClass, Method, resource_uri
 from .envelope import Request
 from .faults import refuses_fragments, refuses_query
-from .types import Reference, decode, decode_reference, encode
+from .types import Reference, Scalar, decode, decode_integer, decode_reference, encode
 from .xml import ENUMERATION, NIL, WSMAN, child, local_name, namespace_of, text_of
 
 _WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
 _MAX_ELEMENTS = 32000  # WinRM's own MaxBatchItems; the envelope size limits an answer anyway
+_UINT32 = Scalar("uint32", 0, 2**32 - 1)
+
+MAX_ITEMS = 1_000_000
+"""Items of one enumeration at most; a domain controller knows fewer objects of any class that is read here."""
+MAX_EMPTY_PULLS = 10
+"""Answers in a row that bring no item and no end, at most. Windows brings one or the other, or a fault."""
 
 
 class Exchange(Protocol):
@@ -131,8 +137,11 @@ class Cim:
         context = text_of(child(answer, "EnumerationContext"))
         ended = _ended(answer) or not context
         finished = False
+        came = empty = 0
         try:
-            yield from _items(answer)
+            for item in _items(answer, attempted):
+                came += 1
+                yield item
             while not ended:
                 pull = ET.Element(f"{{{ENUMERATION}}}Pull")
                 ET.SubElement(pull, f"{{{ENUMERATION}}}EnumerationContext").text = context
@@ -142,7 +151,13 @@ class Cim:
                 # A server may give a new context with each answer, or leave it out when it stays the same.
                 context = text_of(child(answer, "EnumerationContext")) or context
                 ended = _ended(answer)
-                yield from _items(answer)
+                before = came
+                for item in _items(answer, attempted):
+                    came += 1
+                    yield item
+                empty = empty + 1 if came == before else 0
+                if not ended and (came > MAX_ITEMS or empty > MAX_EMPTY_PULLS):
+                    raise MalformedAnswer(f"{attempted}: the host goes on without end after {came} items")
             finished = True
         except GeneratorExit:
             if not finished and not ended:
@@ -221,10 +236,7 @@ class Cim:
             _append(element, uri, name, value, wanted)
         body = self._session.exchange(Request(envelope.CREATE, uri, body=(element,)), attempted)
         created = child(body, "ResourceCreated")
-        try:
-            return decode_reference(created if created is not None else body)
-        except ValueError as error:
-            raise MalformedAnswer(f"{attempted}: {error}") from error
+        return _reference(created if created is not None else body, attempted)
 
     def delete(self, target: CimClass | Reference) -> None:
         """Deletes an instance."""
@@ -290,7 +302,8 @@ def return_value(output: ET.Element, attempted: str) -> int:
     """ReturnValue of a method's output, unsigned 32 bit. Errors: MalformedAnswer."""
     text = text_of(child(output, "ReturnValue"))
     try:
-        return int(text) & 0xFFFFFFFF
+        # Signed or not: the documented codes are HRESULTs and Win32 errors, which are written either way.
+        return decode_integer(text, _UINT32)
     except ValueError as error:
         raise MalformedAnswer(f"{attempted}: the answer has no return value") from error
 
@@ -311,7 +324,7 @@ def _named(wmi: str, reference: Reference | None) -> str:
 def _expect(body: ET.Element, name: str, attempted: str) -> ET.Element:
     found = child(body, name)
     if found is None:
-        came = ", ".join(local_name(e) for e in body) or "nothing"
+        came = ", ".join(local_name(e) for e in body[:5]) or "nothing"
         raise MalformedAnswer(f"{attempted}: expected {name}, the answer holds {came}")
     return found
 
@@ -327,17 +340,24 @@ def _ended(answer: ET.Element) -> bool:
     return child(answer, "EndOfSequence") is not None
 
 
-def _items(answer: ET.Element) -> Iterator[Item]:
+def _items(answer: ET.Element, attempted: str) -> Iterator[Item]:
     items = child(answer, "Items")
     for one in items if items is not None else ():
         if local_name(one) == "Item":
             # EnumerateObjectAndEPR: the object and its reference, side by side.
             epr = child(one, "EndpointReference")
-            reference = decode_reference(epr) if epr is not None else None
+            reference = _reference(epr, attempted) if epr is not None else None
             for instance in one:
                 if local_name(instance) != "EndpointReference":
                     yield Item(instance, reference)
         elif local_name(one) == "EndpointReference":
-            yield Item(one, decode_reference(one))
+            yield Item(one, _reference(one, attempted))
         else:
             yield Item(one)
+
+
+def _reference(element: ET.Element, attempted: str) -> Reference:
+    try:
+        return decode_reference(element)
+    except ValueError as error:
+        raise MalformedAnswer(f"{attempted}: {error}") from error

@@ -53,9 +53,9 @@ def fault_in(body: ET.Element, attempted: str) -> WsmanFault | None:
 
 def _number(text: str | None) -> int | None:
     text = (text or "").strip()
-    if re.fullmatch(r"[+-]?\d+", text):
+    if re.fullmatch(r"[+-]?[0-9]{1,20}", text):
         return unsigned(int(text))
-    if re.fullmatch(r"0[xX][0-9a-fA-F]+", text):
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text):
         return unsigned(int(text, 16))
     return None
 

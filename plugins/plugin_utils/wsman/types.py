@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Union
 
-from ..errors import MalformedAnswer
+from ..errors import MalformedAnswer, Unsendable
 from .xml import ADDRESSING, CIM_COMMON, WSMAN, child, children, is_nil, local_name, text_of
 
 
@@ -108,9 +108,18 @@ def cim_type(annotation: Any) -> CimType:
     raise TypeError(f"{annotation!r} is not a CIM type")
 
 
+# Python's own int() takes more: digits of every script, underscores, and numbers of any length at any cost.
+_INTEGER = re.compile(r"[+-]?(?:(0[xX])0*[0-9a-fA-F]{1,16}|0*[0-9]{1,20})")
+
+
 def decode_integer(text: str, scalar: Scalar) -> int:
-    """Decimal, or hexadecimal with 0x; a signed reading of an unsigned number is brought back (-1 is 4294967295)."""
-    number = int(text, 16) if text.lower().lstrip("+-").startswith("0x") else int(text)
+    """Decimal, or hexadecimal with 0x; a signed reading of an unsigned number is brought back (-1 is 4294967295).
+
+    Errors: ValueError.
+    """
+    if not (found := _INTEGER.fullmatch(text)):
+        raise ValueError(f"{text[:40]!r} is not a {scalar.name}")
+    number = int(text, 16) if found[1] else int(text)
     if scalar.low == 0 and number < 0 and number >= -(scalar.high + 1) // 2:
         number += scalar.high + 1
     if not scalar.low <= number <= scalar.high:
@@ -125,28 +134,38 @@ def decode_boolean(text: str) -> bool:
         return True
     if lowered in ("false", "0"):
         return False
-    raise ValueError(f"{text!r} is not a boolean")
+    raise ValueError(f"{text[:40]!r} is not a boolean")
 
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?",
+    re.ASCII,
 )
-_DMTF = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.([\d*]{6})([+-])(\d{3})")
-_DMTF_INTERVAL = re.compile(r"(\d{8})(\d\d)(\d\d)(\d\d)\.([\d*]{6}):000")
+_DMTF = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\.([\d*]{6})([+-])(\d{3})", re.ASCII)
+_DMTF_INTERVAL = re.compile(r"(\d{8})(\d\d)(\d\d)(\d\d)\.([\d*]{6}):000", re.ASCII)
 _DURATION = re.compile(
-    r"(-)?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?",
+    r"(-)?P(?:(\d{1,8})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,12})(?:\.(\d+))?S)?)?",
+    re.ASCII,
 )
 
 
 def _micro(digits: str | None) -> int:
-    return int(((digits or "").replace("*", "0") + "000000")[:6])
+    return int(((digits or "")[:6].replace("*", "0") + "000000")[:6])
 
 
 def decode_moment(text: str) -> datetime.datetime:
     """An aware datetime from ISO 8601 (any number of fractional digits) or the 25-character DMTF form.
 
     Without a zone the time is UTC: that is how Windows writes ``cim:Datetime`` (MS-WSMV, and recordings).
+    Errors: ValueError.
     """
+    try:
+        return _moment(text)
+    except OverflowError as error:  # the first or last hours that Python knows, in another zone
+        raise ValueError(f"{text[:40]!r} is not a CIM datetime") from error
+
+
+def _moment(text: str) -> datetime.datetime:
     if found := _DMTF.fullmatch(text):
         year, month, day, hour, minute, second = (int(g) for g in found.groups()[:6])
         offset = datetime.timedelta(minutes=int(found[9]) * (1 if found[8] == "+" else -1))
@@ -162,11 +181,11 @@ def decode_moment(text: str) -> datetime.datetime:
             zone = datetime.timezone(-offset if found[8][0] == "-" else offset)
         value = datetime.datetime(year, month, day, hour, minute, second, _micro(found[7]), zone)
         return value.astimezone(datetime.timezone.utc)
-    raise ValueError(f"{text!r} is not a CIM datetime")
+    raise ValueError(f"{text[:40]!r} is not a CIM datetime")
 
 
 def decode_interval(text: str) -> datetime.timedelta:
-    """A duration from ISO 8601 (``P1DT2H``) or the DMTF interval form."""
+    """A duration from ISO 8601 (``P1DT2H``) or the DMTF interval form. Errors: ValueError."""
     if found := _DMTF_INTERVAL.fullmatch(text):
         days, hours, minutes, seconds = (int(g) for g in found.groups()[:4])
         return datetime.timedelta(days, seconds, _micro(found[5]), minutes=minutes, hours=hours)
@@ -174,7 +193,7 @@ def decode_interval(text: str) -> datetime.timedelta:
         days, hours, minutes, seconds = (int(g or 0) for g in found.groups()[1:5])
         value = datetime.timedelta(days, seconds, _micro(found[6]), minutes=minutes, hours=hours)
         return -value if found[1] else value
-    raise ValueError(f"{text!r} is not a CIM interval")
+    raise ValueError(f"{text[:40]!r} is not a CIM interval")
 
 
 def encode_moment(value: datetime.datetime) -> str:
@@ -263,11 +282,11 @@ def decode(elements: Sequence[ET.Element], wanted: CimType, name: str) -> Any:
     Windows cannot tell an empty array from null: both are an element missing or nil. Errors: MalformedAnswer.
     """
     present = [e for e in elements if not is_nil(e)]
-    if wanted.array and wanted.scalar.name == "uint8" and len(present) == 1 and _is_base64(present[0]):
-        return tuple(base64.b64decode(text_of(present[0])))
     try:
+        if wanted.array and wanted.scalar.name == "uint8" and len(present) == 1 and _is_base64(present[0]):
+            return tuple(base64.b64decode(text_of(present[0]), validate=True))
         values = [_decode_one(e, wanted) for e in present]
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise MalformedAnswer(f"property {name}: {error}") from error
     if wanted.array:
         return tuple(values) if values else None
@@ -288,7 +307,7 @@ def _decode_one(element: ET.Element, wanted: CimType) -> Any:
 
 
 def encode(parent: ET.Element, tag: str, value: Any, wanted: CimType) -> None:
-    """Appends the element or elements of a value; an array is the element repeated. Errors: ValueError, TypeError."""
+    """Appends the element or elements of a value; an array is the element repeated. Errors: Unsendable."""
     for one in value if wanted.array else (value,):
         _encode_one(ET.SubElement(parent, tag), one, wanted)
 
@@ -300,7 +319,7 @@ def _encode_one(element: ET.Element, value: Any, wanted: CimType) -> None:
         element.text = "true" if value else "false"
     elif wanted.python is int:
         if isinstance(value, bool) or not wanted.scalar.low <= int(value) <= wanted.scalar.high:
-            raise ValueError(f"{value} is outside {wanted.scalar.name}")
+            raise Unsendable(f"{value} is outside {wanted.scalar.name}")
         element.text = str(int(value))
     elif wanted.python is float:
         element.text = repr(float(value))
@@ -314,10 +333,13 @@ def _encode_one(element: ET.Element, value: Any, wanted: CimType) -> None:
         element.text = xml_text(str(value))
 
 
+_NO_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
+
+
 def xml_text(text: str) -> str:
-    """The text itself where XML 1.0 can carry it. Errors: ValueError for a control character, which XML cannot."""
-    if found := re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", text):
-        raise ValueError(f"character U+{ord(found[0]):04X} cannot be sent in XML")
+    """The text itself where XML 1.0 can carry it (its production 2, Char). Errors: Unsendable."""
+    if found := _NO_XML.search(text):
+        raise Unsendable(f"character U+{ord(found[0]):04X} cannot be sent in XML")
     return text
 
 

@@ -23,6 +23,11 @@ XML = "http://www.w3.org/XML/1998/namespace"
 NIL = f"{{{XSI}}}nil"
 TYPE = f"{{{XSI}}}type"
 
+MAX_ELEMENTS = 500_000
+"""Elements of one document at most, and attributes: their memory is many times that of their text."""
+MAX_DEPTH = 100
+"""Elements inside each other at most; Windows sends about twenty where objects hold objects."""
+
 
 class _NoDoctype(ET.TreeBuilder):
     """Refuses a document type declaration, and with it every entity that is not built into XML."""
@@ -31,12 +36,26 @@ class _NoDoctype(ET.TreeBuilder):
         raise MalformedAnswer("the answer has a document type declaration, which WS-Management does not allow")
 
 
-def parse(body: bytes) -> ET.Element:
-    """The root element of an XML document. Errors: MalformedAnswer."""
+def parse(document: bytes | str) -> ET.Element:
+    """The root element of an XML document; of a text, whatever encoding its declaration names. Errors: MalformedAnswer.
+
+    What is returned may be walked by recursion.
+    """
+    less, equals = ("<", "=") if isinstance(document, str) else (b"<", b"=")
+    # Each element has at most two of the one, each attribute one of the other (base64 text has two at its end).
+    if max(document.count(less), document.count(equals)) > 2 * MAX_ELEMENTS:  # type: ignore[arg-type]
+        raise MalformedAnswer(f"the answer has more than {MAX_ELEMENTS} elements")
     try:
-        return ET.fromstring(body, parser=ET.XMLParser(target=_NoDoctype()))
+        root = ET.fromstring(document, parser=ET.XMLParser(target=_NoDoctype()))
     except (ET.ParseError, ValueError, LookupError) as error:
         raise MalformedAnswer(f"the answer is not well-formed XML: {error}") from error
+    level, depth = [root], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise MalformedAnswer(f"the answer has elements nested deeper than {MAX_DEPTH}")
+        level = [each for parent in level for each in parent]
+    return root
 
 
 def local_name(element: ET.Element) -> str:
