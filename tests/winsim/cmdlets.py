@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from .psrp import objects
 from .psrp.objects import Credential, PSObject, Secret
 
-DATA = pathlib.Path(__file__).parents[1] / "contract" / "data" / "cmdlets.json"
+DATA = pathlib.Path(__file__).parent / "contract" / "cmdlets.json"
 ALL_SETS = "__AllParameterSets"
 OLDEST_DOCUMENTED = 2016
 DOCSETS = ((26100, 2025), (20348, 2022), (17763, 2019), (14393, 2016), (9200, 2012), (0, 2008))

@@ -28,7 +28,7 @@ from typing import Any
 
 __all__ = ["Class", "Method", "Parameter", "Property", "Schema", "load", "namespace_key"]
 
-MOF = Path(__file__).parents[1] / "contract" / "data" / "mof"
+MOF = Path(__file__).parent / "contract" / "mof"
 FOREVER = sys.maxsize
 
 # Releases as the `MinOS` texts of the reference pages name them, with the first build of each.
