@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the fieldnotes.windows contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Arguments of a module: specification, validation, secrets kept out of sight. For this collection only."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .errors import FieldnotesError
+
+_MODULES = "ansible_collections.fieldnotes.windows.plugins.modules"
+_HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+
+
+def argument_spec(module: str, secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """The argument specification of a module, from its own DOCUMENTATION; documentation has no word for no_log."""
+    documentation = importlib.import_module(f"{_MODULES}.{module}").DOCUMENTATION
+    return _options(yaml.safe_load(documentation).get("options") or {}, frozenset(secrets))
+
+
+def _options(options: Mapping[str, Any], secrets: frozenset[str]) -> dict[str, Any]:
+    kept = ("type", "elements", "required", "default", "choices", "aliases")
+    spec: dict[str, Any] = {}
+    for name, option in options.items():
+        spec[name] = {word: option[word] for word in kept if word in option}
+        spec[name]["no_log"] = name in secrets
+        if "suboptions" in option:
+            spec[name]["options"] = _options(option["suboptions"], secrets)
+    return spec
+
+
+def validated(spec: Mapping[str, Any], arguments: Mapping[str, Any], secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """The arguments by their specification, defaults among them. Errors: FieldnotesError."""
+    # Plain values: Ansible's own kinds of text carry their origin, which is of no use on the wire.
+    given = json.loads(json.dumps(arguments, default=str))
+    result = ArgumentSpecValidator(spec).validate(given)
+    if result.error_messages:
+        raise FieldnotesError(without("; ".join(result.error_messages), hidden(given, secrets)))
+    parameters: dict[str, Any] = result.validated_parameters
+    return parameters
+
+
+def hidden(arguments: Mapping[str, Any], secrets: Iterable[str]) -> list[str]:
+    """The texts that nobody may see."""
+    return [str(arguments[name]) for name in secrets if arguments.get(name)]
+
+
+def without(value: Any, texts: Sequence[str]) -> Any:
+    """The same value with every secret in any text replaced."""
+    if not texts:
+        return value
+    if isinstance(value, str):
+        for secret in texts:
+            value = value.replace(secret, _HIDDEN)
+        return value
+    if isinstance(value, Mapping):
+        return {key: without(inner, texts) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without(inner, texts) for inner in value]
+    return value
