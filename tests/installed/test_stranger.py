@@ -72,9 +72,9 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     home = tmp_path_factory.mktemp("stranger")
     subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
-    packages = [f"ansible-core=={version('ansible-core')}", "pypsrp", "molecule", ROOT / "tests"]
-    pip = [home / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", ROOT / "constraints.txt", *packages], check=True)
+    packages = [f"ansible-core=={version('ansible-core')}", "pypsrp", "molecule", str(ROOT / "tests")]
+    pip = [str(home / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), *packages], check=True)
     subprocess.run([ROOT / "dev", "build"], check=True, env={**os.environ, "PYTHON": sys.executable})
     (archive,) = (ROOT / "build").glob("fieldnotes-windows-*.tar.gz")
     stranger = Machine(home)
