@@ -19,6 +19,7 @@ from ..errors import (
     MalformedAnswer,
     NotWinRM,
     Unreachable,
+    Unsendable,
     WsmanFault,
 )
 from ..win_error import unsigned
@@ -139,15 +140,17 @@ class Session:
         Errors: WsmanFault, MalformedAnswer, ConnectionTrouble.
         """
         wsman = self.wsman
-        message = envelope.build(
-            request,
-            wsman.transport.endpoint,
-            wsman.max_envelope_size,
-            wsman.operation_timeout,
-        )
-        with self.translated(attempted):
+        message_id = envelope.new_id()
+        with self.translated(attempted, message_id):
+            message = envelope.build(
+                request,
+                wsman.transport.endpoint,
+                wsman.max_envelope_size,
+                wsman.operation_timeout,
+                message_id,
+            )
             answer = wsman.transport.send(message)
-            body = envelope.body_of(answer)
+            body = envelope.body_of(answer, message_id)
         fault = fault_in(body, attempted)
         if fault is not None:
             raise fault
@@ -158,14 +161,18 @@ class Session:
             self._adapter.seal()
 
     @contextlib.contextmanager
-    def translated(self, attempted: str) -> Iterator[None]:
-        """Turns what pypsrp, requests and urllib3 raise into this collection's errors. attempted: for the message."""
+    def translated(self, attempted: str, message_id: str = "") -> Iterator[None]:
+        """Turns what pypsrp, requests and urllib3 raise into this collection's errors. attempted: for the message.
+
+        message_id: of the one request that is sent; without it a fault is taken for the answer to whatever was sent.
+        """
         where = self.settings.endpoint
         try:
             yield
             self._seal()
         except FieldnotesError as error:
-            if isinstance(error, (ConnectionLost, MalformedAnswer)) and not str(error).startswith(attempted):
+            told = isinstance(error, (ConnectionLost, MalformedAnswer, Unsendable))
+            if told and not str(error).startswith(attempted):
                 raise type(error)(f"{attempted} on {self.settings.host}: {error}") from error
             raise
         except (AuthenticationError, CredSSPError, SpnegoError) as error:
@@ -175,7 +182,7 @@ class Session:
             ) from error
         except WinRMTransportError as error:
             self._seal()
-            raise self._http_error(error, attempted) from error
+            raise self._http_error(error, attempted, message_id) from error
         except WSManFaultError as error:
             self._seal()
             number = unsigned(int(error.code)) if isinstance(error.code, int) else None
@@ -187,7 +194,7 @@ class Session:
             raise CertificateRefused(certificates.refusal(where, _root_cause(error))) from error
         except (requests_errors.ConnectTimeout, requests_errors.ProxyError) as error:
             raise Unreachable(f"{where} cannot be reached: {_root_cause(error)}") from error
-        except requests_errors.ReadTimeout as error:
+        except (requests_errors.ReadTimeout, urllib3_errors.ReadTimeoutError) as error:
             raise AnswerTimeout(
                 f"{attempted}: no answer from {where} within {self.settings.read_timeout} s; "
                 "whether it took effect is unknown until the state is read again"
@@ -196,7 +203,7 @@ class Session:
             if _never_connected(error):
                 raise Unreachable(f"{where} cannot be reached: {_root_cause(error)}") from error
             raise ConnectionLost(
-                f"{attempted}: the connection to {where} ended before the answer; "
+                f"{attempted}: the connection to {where} ended before the answer ({_root_cause(error)}); "
                 "whether it took effect is unknown until the state is read again"
             ) from error
         except (requests_errors.RequestException, urllib3_errors.HTTPError) as error:
@@ -205,12 +212,12 @@ class Session:
             # pypsrp takes an answer apart without checks of its own: what it stumbles over is not WinRM.
             raise MalformedAnswer(f"{attempted}: {where} sent something that is not WS-Management: {error}") from error
 
-    def _http_error(self, error: WinRMTransportError, attempted: str) -> FieldnotesError:
+    def _http_error(self, error: WinRMTransportError, attempted: str, message_id: str) -> FieldnotesError:
         where = self.settings.endpoint
         text = error.response_text
         if text:
             try:
-                fault = fault_in(envelope.body_of(text.encode()), attempted)
+                fault = fault_in(envelope.body_of(text, message_id), attempted)
             except MalformedAnswer:
                 fault = None
             if fault is not None:

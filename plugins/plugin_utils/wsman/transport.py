@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import http.client
+import io
 import os
 import ssl
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import ConnectionLost, MalformedAnswer
@@ -26,6 +30,11 @@ from .libraries import (
 
 MAX_ANSWER = 32 * 1024 * 1024
 """Bytes of one answer at most: sixty-five times the largest envelope that Windows sends by default."""
+
+MAX_REFUSAL = 1024 * 1024
+"""Bytes of one answer with status 401 at most; Windows sends none."""
+
+_OTHER_ENCODINGS = ("utf-16", "iso-8859-1", "windows-1252")
 
 
 @functools.lru_cache(maxsize=8)
@@ -94,12 +103,17 @@ class Adapter(HTTPAdapter):
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         response = super().send(request, *args, **kwargs)
+        # Else requests guesses the encoding from the content, or believes any name of one.
+        if (response.encoding or "").lower() not in _OTHER_ENCODINGS:
+            response.encoding = "utf-8"
         if self.sealed and response.status_code == 401:
             response.close()
             raise ConnectionLost("the host no longer accepts the session it had accepted")
         if response.status_code == 401:
             # Left unread: pypsrp takes the server certificate for channel binding from its open socket.
             self._unread = response
+            bounded = functools.partial(_bounded, response.raw.stream, MAX_REFUSAL)
+            response.raw.stream = bounded  # type: ignore[method-assign]
         else:
             _read_bounded(response)
         return response
@@ -114,12 +128,16 @@ class Adapter(HTTPAdapter):
         adapter = self
 
         class Plain(HTTPConnection):
+            response_class = _Hurried
+
             def connect(self) -> None:
                 adapter.refuse_when_sealed()
                 super().connect()
                 adapter.note_peer(self)
 
         class Secure(HTTPSConnection):
+            response_class = _Hurried
+
             def connect(self) -> None:
                 adapter.refuse_when_sealed()
                 super().connect()
@@ -144,16 +162,58 @@ class Adapter(HTTPAdapter):
             self.peer_address = str(connection.sock.getpeername()[0]).partition("%")[0]
 
 
+def _bounded(stream: Callable[..., Iterator[bytes]], limit: int, *_amount: int, **_decode: bool) -> Iterator[bytes]:
+    """Pieces of a body as they come, never decompressed: WinRM was asked for identity. Errors: MalformedAnswer."""
+    read = 0
+    for chunk in stream(65536, decode_content=False):
+        read += len(chunk)
+        if read > limit:
+            raise MalformedAnswer(f"the answer is larger than {limit // 2**20} MiB")
+        yield chunk
+
+
 def _read_bounded(response: Response) -> None:
     """Reads the body here, up to the bound; requests would read whatever comes. Errors: MalformedAnswer."""
-    read = 0
-    chunks = []
-    # The content is handed on as read, so that authentication hooks and callers find it.
-    for chunk in response.raw.stream(65536, decode_content=False):
-        read += len(chunk)
-        if read > MAX_ANSWER:
-            response.close()
-            raise MalformedAnswer(f"the answer is larger than {MAX_ANSWER // 2**20} MiB")
-        chunks.append(chunk)
-    response._content = b"".join(chunks)
+    try:
+        # The content is handed on as read, so that authentication hooks and callers find it.
+        response._content = b"".join(_bounded(response.raw.stream, MAX_ANSWER))
+    except MalformedAnswer:
+        response.close()
+        raise
     response._content_consumed = True  # type: ignore[attr-defined]
+
+
+class _Hurried(http.client.HTTPResponse):
+    """An answer that must be complete, head and body, when the read time-out has passed.
+
+    Sockets count it anew with each byte, so that a host could make an answer last for ever.
+    """
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        timeout = sock.gettimeout()
+        if timeout is not None:
+            self.fp = io.BufferedReader(_Until(self.fp.detach(), sock, time.monotonic() + timeout))
+
+
+class _Until(io.RawIOBase):
+    """What a socket has to say until a moment of the monotonic clock. Errors: TimeoutError."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any, deadline: float) -> None:
+        self._raw = raw
+        self._sock = sock  # where pypsrp looks for it
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer did not end in time")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
