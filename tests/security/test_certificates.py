@@ -168,7 +168,7 @@ def test_https_on_a_port_that_speaks_http_is_named() -> None:
 # Client certificates
 
 
-def certificate_of(served: World, principal: str = "Administrator@example.test") -> dict[str, str]:
+def certificate_of(served: World, principal: str = "Administrator@example.test") -> dict[str, Any]:
     """The variables of a logon with a certificate."""
     certificate, key = served.served.client_certificate(principal)
     return {

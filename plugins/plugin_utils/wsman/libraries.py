@@ -8,19 +8,21 @@ class: the modules above can be imported, and the action plugin tells the user b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __all__ = [
     "AuthenticationError",
     "CommandState",
     "ComplexObject",
     "CredSSPError",
+    "Fragmenter",
     "GenericComplexObject",
     "HTTPAdapter",
     "HTTPConnection",
     "HTTPConnectionPool",
     "HTTPSConnection",
     "HTTPSConnectionPool",
+    "Message",
+    "MessageType",
+    "ObjectMeta",
     "PSInvocationState",
     "PowerShell",
     "PreparedRequest",
@@ -28,6 +30,9 @@ __all__ = [
     "Response",
     "Retry",
     "RunspacePool",
+    "RunspacePoolState",
+    "SerializationError",
+    "Serializer",
     "SignalCode",
     "SpnegoError",
     "TaggedValue",
@@ -54,10 +59,23 @@ try:
     import certifi
     import requests.exceptions as requests_errors
     import urllib3.exceptions as urllib3_errors
-    from pypsrp.complex_objects import ComplexObject, GenericComplexObject, PSInvocationState
-    from pypsrp.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
-    from pypsrp.powershell import PowerShell, RunspacePool
-    from pypsrp.serializer import TaggedValue
+    from pypsrp.complex_objects import (
+        ComplexObject,
+        GenericComplexObject,
+        ObjectMeta,
+        PSInvocationState,
+        RunspacePoolState,
+    )
+    from pypsrp.exceptions import (
+        AuthenticationError,
+        SerializationError,
+        WinRMError,
+        WinRMTransportError,
+        WSManFaultError,
+    )
+    from pypsrp.messages import Message, MessageType
+    from pypsrp.powershell import Fragmenter, PowerShell, RunspacePool
+    from pypsrp.serializer import Serializer, TaggedValue
     from pypsrp.shell import CommandState, Process, SignalCode, WinRS
     from pypsrp.wsman import WSMan
     from requests import PreparedRequest, Response
@@ -71,11 +89,14 @@ except ImportError as error:
     for _name in __all__:
         globals().setdefault(_name, _Absent)
 
-if TYPE_CHECKING:
-    from requests_credssp.exceptions import AuthenticationException as CredSSPError
-else:
-    try:
-        from requests_credssp.exceptions import AuthenticationException as CredSSPError
-    except ImportError:
-        # An extra of pypsrp; without it no CredSSP session begins, so nothing of it is ever raised.
-        CredSSPError = _Absent
+try:
+    from requests_credssp.exceptions import AuthenticationException, InvalidConfigurationException, NTStatusException
+
+    CredSSPError: tuple[type[Exception], ...] = (
+        AuthenticationException,
+        InvalidConfigurationException,
+        NTStatusException,
+    )
+except ImportError:
+    # An extra of pypsrp; without it no CredSSP session begins, so nothing of it is ever raised.
+    CredSSPError = (_Absent,)

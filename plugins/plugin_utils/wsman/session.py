@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from types import TracebackType
@@ -41,7 +42,19 @@ from .libraries import (
 )
 from .process import Processes
 from .settings import Settings
+from .shells import Client
 from .transport import Adapter
+
+# By which words a server offers what an authentication kind needs; a client certificate is not on offer in words.
+_NEGOTIATE = ("negotiate", "kerberos", "ntlm")
+_SCHEMES = {
+    "basic": ("basic",),
+    "certificate": ("",),
+    "credssp": ("credssp",),
+    "kerberos": _NEGOTIATE,
+    "negotiate": _NEGOTIATE,
+    "ntlm": _NEGOTIATE,
+}
 
 
 class Session:
@@ -94,7 +107,7 @@ class Session:
                 "use HTTPS, or an authentication kind that encrypts messages (ntlm, kerberos, credssp)"
             )
         try:
-            wsman = WSMan(
+            wsman = Client(
                 settings.host,
                 max_envelope_size=settings.max_envelope_size,
                 operation_timeout=settings.operation_timeout,
@@ -117,10 +130,10 @@ class Session:
             transport.session = transport._build_session()
             verify = transport.session.verify
             # Ours to show: requests would have OpenSSL ask for the password of an encrypted key at the terminal.
-            client_certificate, transport.session.cert = transport.session.cert, None
+            certificate, transport.session.cert = transport.session.cert, None
             self._adapter = Adapter(
                 verify if isinstance(verify, (bool, str)) else True,
-                client_certificate=client_certificate,
+                client_certificate=certificate if isinstance(certificate, tuple) else None,
                 retries=settings.reconnection_retries,
                 backoff=settings.reconnection_backoff,
             )
@@ -175,11 +188,10 @@ class Session:
             if told and not str(error).startswith(attempted):
                 raise type(error)(f"{attempted} on {self.settings.host}: {error}") from error
             raise
-        except (AuthenticationError, CredSSPError, SpnegoError) as error:
-            raise AuthenticationFailed(
-                f"{where} refused the credentials of {self.settings.username or 'the client certificate'} "
-                f"({self.settings.auth}): check user, password and authentication kind{_why(error)}"
-            ) from error
+        except (AuthenticationError, SpnegoError) as error:
+            raise self._no_logon(error, attempted) from error
+        except CredSSPError as error:
+            raise self._no_logon(error, attempted) from error
         except WinRMTransportError as error:
             self._seal()
             raise self._http_error(error, attempted, message_id) from error
@@ -208,9 +220,42 @@ class Session:
             ) from error
         except (requests_errors.RequestException, urllib3_errors.HTTPError) as error:
             raise ConnectionLost(f"{attempted}: the answer of {where} broke off: {_root_cause(error)}") from error
-        except (ET.ParseError, AttributeError, LookupError, ValueError, TypeError, RuntimeError, OSError) as error:
+        except (
+            ET.ParseError,
+            AttributeError,
+            LookupError,
+            ValueError,
+            TypeError,
+            RuntimeError,
+            OSError,
+            struct.error,
+        ) as error:
             # pypsrp takes an answer apart without checks of its own: what it stumbles over is not WinRM.
+            transport = self._wsman.transport if self._wsman is not None else None
+            if transport is not None and transport.wrap_required and transport.encryption is None:
+                raise NotWinRM(
+                    f"{where} answers without a logon as WinRM asks for: check address and port ({error!r})"
+                ) from error
             raise MalformedAnswer(f"{attempted}: {where} sent something that is not WS-Management: {error}") from error
+
+    def _no_logon(self, error: Exception, attempted: str) -> FieldnotesError:
+        where, auth = self.settings.endpoint, self.settings.auth
+        if self._wsman is not None and self._wsman.transport.encryption is not None:
+            return ConnectionLost(
+                f"{attempted}: the answer of {where} cannot be decrypted with the keys of this connection: it was "
+                f"changed or repeated on the way. Whether the request took effect is unknown{_why(error)}"
+            )
+        offered = self._adapter.offered if self._adapter is not None else ""
+        if offered and not any(scheme in offered.lower() for scheme in _SCHEMES[auth]):
+            kept = "" if auth == "basic" else ". The password was not sent"
+            return AuthenticationFailed(
+                f"{where} does not offer the authentication of the inventory ({auth}), it offers {offered}: "
+                f"allow it in the WinRM service of the host, or choose another{kept}"
+            )
+        return AuthenticationFailed(
+            f"{where} refused the credentials of {self.settings.username or 'the client certificate'} "
+            f"({auth}): check user, password and authentication kind{_why(error)}"
+        )
 
     def _http_error(self, error: WinRMTransportError, attempted: str, message_id: str) -> FieldnotesError:
         where = self.settings.endpoint

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import ConnectionLost, MalformedAnswer
-from . import certificates, libraries
+from ..errors import ConnectionLost, MalformedAnswer, NotWinRM
+from . import certificates, libraries, ntlm
 from .libraries import (
     HTTPAdapter,
     HTTPConnection,
@@ -69,6 +69,7 @@ class Adapter(HTTPAdapter):
     ) -> None:
         self.sealed = False
         self.peer_address: str | None = None
+        self.offered = ""
         self._unread: Response | None = None
         bundle = default_bundle() if verify is True else verify
         self._context: ssl.SSLContext | None = tls_context(bundle) if bundle else None
@@ -102,6 +103,8 @@ class Adapter(HTTPAdapter):
         # Else the context has the certificates; naming the bundle again would load it for each connection.
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        if not str(request.url).startswith("https:"):
+            ntlm.require_strong(request.headers.get("Authorization", ""), str(request.url))
         response = super().send(request, *args, **kwargs)
         # Else requests guesses the encoding from the content, or believes any name of one.
         if (response.encoding or "").lower() not in _OTHER_ENCODINGS:
@@ -110,12 +113,21 @@ class Adapter(HTTPAdapter):
             response.close()
             raise ConnectionLost("the host no longer accepts the session it had accepted")
         if response.status_code == 401:
+            self.offered = response.headers.get("WWW-Authenticate", "")
             # Left unread: pypsrp takes the server certificate for channel binding from its open socket.
             self._unread = response
             bounded = functools.partial(_bounded, response.raw.stream, MAX_REFUSAL)
             response.raw.stream = bounded  # type: ignore[method-assign]
-        else:
-            _read_bounded(response)
+            return response
+        if response.is_redirect:
+            response.close()
+            raise NotWinRM(
+                f"{request.url} sends its callers on to {response.headers['Location']} (HTTP {response.status_code}), "
+                "which WinRM never does: nothing was sent there. Check address and port"
+            )
+        _read_bounded(response)
+        if _is_encrypted(request) and not _is_encrypted(response):
+            _distrust(response)
         return response
 
     def close(self) -> None:
@@ -160,6 +172,26 @@ class Adapter(HTTPAdapter):
         """Remembers the address at the other end of the socket."""
         if connection.sock is not None:
             self.peer_address = str(connection.sock.getpeername()[0]).partition("%")[0]
+
+
+def _is_encrypted(message: PreparedRequest | Response) -> bool:
+    """Whether the body is encrypted with the keys of the connection."""
+    # What pypsrp decrypts, to the letter: anything else it would take as it came.
+    kinds = ("multipart/encrypted;", "multipart/x-multi-encrypted;")
+    return str(message.headers.get("Content-Type", "")).startswith(kinds)
+
+
+def _distrust(response: Response) -> None:
+    """Lets an answer in clear text to an encrypted request count for its status only. Errors: ConnectionLost.
+
+    Anybody on the way can make one up. pypsrp would take its body for the host's; Windows encrypts faults too.
+    """
+    if response.ok or "soap" in response.headers.get("Content-Type", ""):
+        raise ConnectionLost(
+            "an encrypted request was answered in clear text, which Windows never does: somebody on the way may have "
+            "made this up. What became of the request is unknown"
+        )
+    response._content = b""
 
 
 def _bounded(stream: Callable[..., Iterator[bytes]], limit: int, *_amount: int, **_decode: bool) -> Iterator[bytes]:
