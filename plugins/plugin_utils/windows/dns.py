@@ -378,7 +378,19 @@ class CmdletRecords:
         )
 
     def change(self, zone: str, old: SrvRecord, new: SrvRecord) -> None:
-        """Removes the record and makes the other one, static; where DNS refuses that, makes the old one again."""
+        """Makes the new record, static, and removes the old one, so that clients find one at any moment.
+
+        Records that differ in their time to live alone are one record to DNS: there the old one goes first, and is made
+        again where DNS refuses the new one.
+        """
+        if new.data != old.data:
+            self.create(zone, new, None)
+            try:
+                self.remove(zone, old)
+            except CmdletFailed:
+                self.remove(zone, new)
+                raise
+            return
         self.remove(zone, old)
         try:
             self.create(zone, new, None)
