@@ -19,6 +19,7 @@ from ..journal import Entry
 from ..windows import files, network, registry
 from ..windows.network import AdapterAddresses, ProtocolBinding
 from ..windows.operating_system import OperatingSystem
+from ..wsman.cmdlets import PSObject
 from ..wsman.faults import WBEM_E_INVALID_CLASS, WBEM_E_INVALID_NAMESPACE, is_access_denied
 from ..wsman.types import decode_moment
 from . import disabled_components as components
@@ -206,7 +207,8 @@ def read_policies(host: Host) -> list[Policy] | None:
             return None
     try:
         found = host.cmdlets.run(network.GET_NET_PREFIX_POLICY(), attempted="reading the prefix policies").output
-        return [Policy(str(row.get("Prefix")), int(row.get("Precedence")), int(row.get("Label"))) for row in found]
+        shown = [row for row in found if isinstance(row, PSObject)]
+        return [Policy(str(row.get("Prefix")), row.number("Precedence"), row.number("Label")) for row in shown]
     except CmdletFailed:
         return None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import CmdletFailed, FieldnotesError, WsmanFault
+from ..errors import CmdletFailed, FieldnotesError, MalformedAnswer, WsmanFault
 from ..wsman.bindings import CimClass, Method, key, since, writable
 from ..wsman.cim import Cim
 from ..wsman.cmdlets import SWITCH, Cmdlet, Cmdlets, Command, PSObject, UInt32, pipe
@@ -235,6 +235,8 @@ def read_vm_resources(host: HasCarriers, windows: Windows, name: str | None = No
     for missing in hidden:
         told = read_private(host, windows, "resource", missing)
         action = told.get("offlineaction")
+        if action is not None and not str(action).isdecimal():
+            raise MalformedAnswer(f"OfflineAction of {missing} is {action!r}, and no number")
         private[missing] = ResourceProperties(
             VmId=_text(told.get("vmid")), OfflineAction=None if action is None else int(action)
         )

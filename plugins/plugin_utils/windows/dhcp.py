@@ -802,8 +802,13 @@ def _lists(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(record: type[C], found: PSObject) -> C:
-    """What a cmdlet put out as what the class would have given."""
-    values = {name: _value(found.get(name), prop.type) for name, prop in record.__cim__.properties.items()}
+    """What a cmdlet put out as what the class would have given. Errors: MalformedAnswer."""
+    values = {}
+    for name, prop in record.__cim__.properties.items():
+        try:
+            values[name] = _value(found.get(name), prop.type)
+        except (TypeError, ValueError) as error:
+            raise MalformedAnswer(f"property {name} of {record.__cim__.wmi}: {error}") from error
     return record(**values)
 
 

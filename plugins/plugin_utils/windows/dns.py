@@ -332,9 +332,9 @@ class CmdletRecords:
             SrvRecord(
                 plain(owner),
                 plain(str(each.get("DomainName"))),
-                int(each.get("Port")),
-                int(each.get("Priority")),
-                int(each.get("Weight")),
+                each.number("Port"),
+                each.number("Priority"),
+                each.number("Weight"),
                 _seconds(each.get("TimeToLive")),
                 each.get("Timestamp") is None,
             )
@@ -421,4 +421,7 @@ def _time_span(seconds: int | None) -> str | None:
 
 def _seconds(value: object) -> int | None:
     """A TimeSpan, which travels as an ISO 8601 duration."""
-    return None if value is None else int(decode_interval(str(value)).total_seconds())
+    try:
+        return None if value is None else int(decode_interval(str(value)).total_seconds())
+    except ValueError as error:
+        raise MalformedAnswer(f"the life time of a record: {error}") from error

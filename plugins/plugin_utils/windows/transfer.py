@@ -79,7 +79,7 @@ def list_files(host: HasCmdlets, folder: str) -> list[RemoteFile]:
     output = host.cmdlets.run(command, attempted=f"listing {folder}").output
     found = [one for one in output if isinstance(one, PSObject) and one.get("Length") is not None]
     return sorted(
-        (RemoteFile(str(one.get("FullName")), int(one.get("Length"))) for one in found), key=lambda file: file.path
+        (RemoteFile(str(one.get("FullName")), one.number("Length")) for one in found), key=lambda file: file.path
     )
 
 
@@ -111,9 +111,10 @@ def read_file(host: HasCmdlets, path: str, build: int) -> bytes:
         return output[0]
     content = bytearray()
     for value in output:
-        if isinstance(value, str):
-            raise MalformedAnswer(f"reading {path}: text came where bytes were asked for")
-        content += bytes([value]) if isinstance(value, int) else bytes(value)
+        try:
+            content += bytes([value]) if isinstance(value, int) else bytes(value)
+        except (TypeError, ValueError) as error:
+            raise MalformedAnswer(f"reading {path}: something else came where bytes were asked for") from error
     return bytes(content)
 
 

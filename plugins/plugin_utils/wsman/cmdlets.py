@@ -9,6 +9,8 @@ session.cmdlets.run(pipe(GET_CLUSTER_RESOURCE(Name="disk"), SET_CLUSTER_PARAMETE
 from __future__ import annotations
 
 import datetime
+import queue
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -19,10 +21,11 @@ from .libraries import (
     GenericComplexObject,
     PowerShell,
     PSInvocationState,
-    RunspacePool,
+    RunspacePoolState,
     TaggedValue,
 )
 from .process import Connected
+from .shells import Pool
 from .types import decode_moment
 
 DEFAULT_CONFIGURATION = "Microsoft.PowerShell"
@@ -93,13 +96,20 @@ class PSObject:
     """An object that a cmdlet put out: properties only, one level deep; enumerations as their text."""
 
     types: tuple[str, ...]
-    properties: Mapping[str, Any]
+    properties: Mapping[str, Any] = field(repr=False)
     text: str
 
     def get(self, name: str) -> Any:
         """A property by its name in any case; None where there is none."""
         lowered = name.lower()
         return next((value for key, value in self.properties.items() if key.lower() == lowered), None)
+
+    def number(self, name: str) -> int:
+        """A property that is a whole number. Errors: MalformedAnswer for anything else."""
+        value = self.get(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise MalformedAnswer(f"property {name}: {str(value)[:40]!r} is no whole number")
+        return value
 
     def moment(self, name: str) -> datetime.datetime | None:
         """A property that is a DateTime, which travels as text. Errors: MalformedAnswer for another text."""
@@ -131,7 +141,7 @@ class Cmdlets:
 
     def __init__(self, session: Carrier) -> None:
         self._session = session
-        self._pools: dict[str, RunspacePool] = {}
+        self._pools: dict[str, Pool] = {}
         self._previous: PowerShell | None = None
 
     def run(
@@ -160,11 +170,12 @@ class Cmdlets:
             shells.append(self._invoke(pool, configuration, batch, attempted, progress))
             if shells[-1].state != PSInvocationState.COMPLETED:
                 break
-        return _result(shells, attempted, " | ".join(c.name for commands in pipelines for c in commands), check)
+        with self._session.translated(attempted):
+            return _result(shells, attempted, " | ".join(c.name for commands in pipelines for c in commands), check)
 
     def _invoke(
         self,
-        pool: RunspacePool,
+        pool: Pool,
         configuration: str,
         pipelines: Sequence[Pipeline],
         attempted: str,
@@ -194,28 +205,30 @@ class Cmdlets:
         if previous is not None:
             previous.close()
 
-    def _pool(self, configuration: str, attempted: str) -> RunspacePool:
+    def _pool(self, configuration: str, attempted: str) -> Pool:
         pool = self._pools.get(configuration)
         if pool is not None:
             return pool
-        pool = RunspacePool(self._session.wsman, configuration_name=configuration)
+        pool = Pool(self._session.wsman, configuration)
         try:
             with self._session.translated(attempted):
                 pool.open()
+                if pool.state != RunspacePoolState.OPENED:
+                    raise MalformedAnswer(f"the host ended the new runspace pool (state {pool.state})")
         except FieldnotesError as error:
             self._discard(configuration, pool, error)
             raise
         self._pools[configuration] = pool
         return pool
 
-    def _discard(self, configuration: str, pool: RunspacePool, error: FieldnotesError) -> None:
+    def _discard(self, configuration: str, pool: Pool, error: FieldnotesError) -> None:
         self._pools.pop(configuration, None)
         self._previous = None
         # Without a connection nobody can be told; the host ends the pool after its idle time.
         if not isinstance(error, ConnectionTrouble):
             self._close_quietly(pool)
 
-    def _close_quietly(self, pool: RunspacePool) -> None:
+    def _close_quietly(self, pool: Pool) -> None:
         try:
             with self._session.translated("closing a runspace pool"):
                 pool.close()
@@ -238,12 +251,13 @@ class Cmdlets:
         self._previous = None
 
 
-def _version(pool: RunspacePool) -> tuple[int, ...]:
+def _version(pool: Pool) -> tuple[int, ...]:
     """The protocol version that both sides know."""
-    return tuple(int(part) for part in str(pool.protocol_version or "2.1").split("."))
+    found = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", str(pool.protocol_version))
+    return (int(found[1]), int(found[2])) if found else (2, 1)
 
 
-def _composed(pool: RunspacePool, pipelines: Sequence[Pipeline]) -> PowerShell:
+def _composed(pool: Pool, pipelines: Sequence[Pipeline]) -> PowerShell:
     shell = PowerShell(pool)
     for number, commands in enumerate(pipelines):
         if number:
@@ -299,26 +313,44 @@ def _text(record: Any) -> str:
     return str(getattr(record, "message", None) or record)
 
 
-def _from_wire(value: Any) -> Any:
+def _from_wire(value: Any, known: dict[int, Any] | None = None) -> Any:
     """Primitives as they are, lists as tuples, dictionaries as dicts, enumerations as their text, else PSObject.
 
-    A DateTime comes as its text, see ``PSObject.moment``.
+    A DateTime comes as its text, see ``PSObject.moment``. known: what was converted already, by the identity of what
+    came: an object may be in many places. Errors: MalformedAnswer for one that is inside itself.
     """
+    if value is None or isinstance(value, (str, bytes, bool, int, float)):
+        return value
+    known = {} if known is None else known
+    if id(value) not in known:
+        known[id(value)] = _INSIDE
+        known[id(value)] = _converted(value, known)
+    if known[id(value)] is _INSIDE:
+        raise MalformedAnswer("an object of the output holds itself")
+    return known[id(value)]
+
+
+_INSIDE = object()
+
+
+def _converted(value: Any, known: dict[int, Any]) -> Any:
     if isinstance(value, GenericComplexObject):
         if any(name == "System.Enum" for name in value.types):
             return value.to_string
         properties = {**value.adapted_properties, **value.extended_properties}
         return PSObject(
             tuple(value.types),
-            {str(name): _from_wire(inner) for name, inner in properties.items()},
+            {str(name): _from_wire(inner, known) for name, inner in properties.items()},
             str(value.to_string or ""),
         )
     if isinstance(value, ComplexObject):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(_from_wire(key)): _from_wire(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return tuple(_from_wire(inner) for inner in value)
+        return {str(_from_wire(key, known)): _from_wire(inner, known) for key, inner in value.items()}
+    if isinstance(value, queue.Queue):
+        return tuple(_from_wire(inner, known) for inner in value.queue)
+    if isinstance(value, Sequence):
+        return tuple(_from_wire(inner, known) for inner in value)
     return value
 
 

@@ -108,8 +108,8 @@ def sendable(message: bytes) -> bytes:
     return message.replace(b"\r", b"&#13;")
 
 
-def body_of(answer: bytes | str, message_id: str) -> ET.Element:
-    """The SOAP body of the answer to a message. Errors: MalformedAnswer, for the answer to another message as well."""
+def opened(answer: bytes | str, message_id: str) -> ET.Element:
+    """The envelope of the answer to a message. Errors: MalformedAnswer, for the answer to another message as well."""
     root = parse(answer)
     body = child(root, "Body")
     if root.tag != f"{{{SOAP}}}Envelope" or body is None:
@@ -118,4 +118,11 @@ def body_of(answer: bytes | str, message_id: str) -> ET.Element:
     # A server that could not read the request cannot name it in its fault.
     if related.lower() != message_id.lower() and (related or child(body, "Fault") is None):
         raise MalformedAnswer(f"the answer is one to another message ({related or 'it names none'})")
-    return body
+    return root
+
+
+def body_of(answer: bytes | str, message_id: str) -> ET.Element:
+    """The SOAP body of the answer to a message. Errors: those of ``opened``."""
+    root = opened(answer, message_id)
+    body = child(root, "Body")
+    return root if body is None else body

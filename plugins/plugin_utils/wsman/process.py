@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..errors import FieldnotesError, ProcessFailed
+from ..errors import FieldnotesError, MalformedAnswer, ProcessFailed
 from .libraries import CommandState, Process, SignalCode, WinRS, WSMan
 
 UTF8 = 65001
@@ -65,10 +65,14 @@ class Processes:
             with self._session.translated(attempted):
                 process = Process(shell, executable, quoted, no_shell=True)
                 process.begin_invoke()
+                if not process.id:
+                    raise MalformedAnswer("the host did not say which command it began")
                 while process.state != CommandState.DONE:
                     process.poll_invoke()
                     if progress is not None:
                         progress()
+                if not -(2**31) <= (process.rc or 0) < 2**32:
+                    raise MalformedAnswer(f"the exit code {process.rc} has more than 32 bits")
                 process.signal(SignalCode.CTRL_C)
         except FieldnotesError:
             _close_quietly(self._session, shell)

@@ -32,6 +32,7 @@ from .faults import fault_in
 from .libraries import (
     AuthenticationError,
     CredSSPError,
+    KerberosError,
     SpnegoError,
     WinRMError,
     WinRMTransportError,
@@ -117,7 +118,7 @@ class Session:
                 ssl=settings.ssl,
                 path=settings.path,
                 auth=settings.auth,
-                cert_validation=settings.cert_validation,  # type: ignore[arg-type]  # a path is possible as well
+                cert_validation=settings.cert_validation,
                 connection_timeout=settings.connection_timeout,
                 read_timeout=settings.read_timeout,
                 encryption=settings.encryption,
@@ -190,8 +191,13 @@ class Session:
             raise
         except (AuthenticationError, SpnegoError) as error:
             raise self._no_logon(error, attempted) from error
-        except CredSSPError as error:
+        except (CredSSPError, KerberosError) as error:
             raise self._no_logon(error, attempted) from error
+        except ImportError as error:
+            raise AuthenticationFailed(
+                f"{self.settings.auth} needs Python libraries that this controller lacks ({error}): "
+                'pip install "pypsrp[kerberos]" into the Python that runs Ansible'
+            ) from error
         except WinRMTransportError as error:
             self._seal()
             raise self._http_error(error, attempted, message_id) from error

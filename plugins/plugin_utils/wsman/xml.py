@@ -36,10 +36,10 @@ class _NoDoctype(ET.TreeBuilder):
         raise MalformedAnswer("the answer has a document type declaration, which WS-Management does not allow")
 
 
-def parse(document: bytes | str) -> ET.Element:
+def parse(document: bytes | str, depth: int = MAX_DEPTH) -> ET.Element:
     """The root element of an XML document; of a text, whatever encoding its declaration names. Errors: MalformedAnswer.
 
-    What is returned may be walked by recursion.
+    depth: elements inside each other at most. What is returned may be walked by recursion.
     """
     less, equals = ("<", "=") if isinstance(document, str) else (b"<", b"=")
     # Each element has at most two of the one, each attribute one of the other (base64 text has two at its end).
@@ -49,12 +49,11 @@ def parse(document: bytes | str) -> ET.Element:
         root = ET.fromstring(document, parser=ET.XMLParser(target=_NoDoctype()))
     except (ET.ParseError, ValueError, LookupError) as error:
         raise MalformedAnswer(f"the answer is not well-formed XML: {error}") from error
-    level, depth = [root], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise MalformedAnswer(f"the answer has elements nested deeper than {MAX_DEPTH}")
+    level = [root]
+    for _deeper in range(depth):
         level = [each for parent in level for each in parent]
+    if level:
+        raise MalformedAnswer(f"the answer has elements nested deeper than {depth}")
     return root
 
 
