@@ -21,6 +21,16 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 PROCEDURES = sorted((DOCS / "procedures").glob("*.md"))
+TITLES = [
+    "When to use it",
+    "A case",
+    "Step by step",
+    "What it sends",
+    "When it refuses",
+    "When it is interrupted",
+    "UNCONFIRMED",
+    "Sources",
+]
 MODULES = {path.stem: path for path in (ROOT / "plugins" / "modules").glob("*.py")}
 WINSIM = (DOCS / "winsim.md").read_text(encoding="utf-8")
 
@@ -143,7 +153,7 @@ def test_the_index_names_every_page_and_every_module() -> None:
 
 
 @pytest.mark.parametrize("page", PROCEDURES, ids=name_of)
-@pytest.mark.parametrize("title", ["A case", "What it sends", "When it refuses", "UNCONFIRMED", "Sources"])
+@pytest.mark.parametrize("title", TITLES)
 def test_a_procedure_page_has_what_one_looks_for(page: Path, title: str) -> None:
     assert f"\n## {title}\n" in page.read_text(encoding="utf-8")
 
