@@ -20,7 +20,7 @@ from winsim.host import Host
 from winsim.switches import declare
 
 from . import CALLER, Embedded, EnumValue, ErrorRecord, Fault, Instance, Provider, PSObject, Reference, Wbem, from_win32
-from .cluster import FEATURE, NAMESPACE, WINDOWS_2008_R2, Cluster, Owned, active_cluster
+from .cluster import FEATURE, NAMESPACE, WINDOWS_2008_R2, Cluster, Owned, active_cluster, cluster_of
 
 __all__ = [
     "FAILED",
@@ -127,6 +127,21 @@ def move(fleet: Fleet, each: Cluster, group: str, node: str) -> None:
         behaviour = _kinds.get(resource.type)
         if behaviour is not None and before.lower() != node.lower():
             behaviour.moved(fleet, each, resource, node)
+
+
+@cluster_resources.stopping
+def leave(host: Host) -> None:
+    """A node goes down: the groups it owns move to one that is up, or wait for it."""
+    each = cluster_of(host)
+    if each is None:
+        return
+    nodes = [host.fleet.find_host(name) for name in each.nodes]
+    successor = next((node for node in nodes if node is not None and node is not host and node.reachable), None)
+    if successor is None:
+        return
+    for group in each.groups.values():
+        if group.node.lower() == host.name.lower():
+            move(host.fleet, each, group.name, successor.name)
 
 
 def _members(each: Cluster, group: Owned) -> list[Owned]:

@@ -55,7 +55,7 @@ declare(
         "5": "ERROR_ACCESS_DENIED",
     },
     open_question="how reading the authorization list fails in a session whose credentials are not delegated",
-    page="dhcp_migrate 4.5",
+    page="dhcp_migrate",
 )
 
 

@@ -41,7 +41,7 @@ declare(
     "features.dism_dhcp_name",
     {name: f"dism.exe calls the DHCP server {name}" for name in ("DHCPServer", "DHCPServerCore")},
     open_question="the name that dism.exe has for the DHCP server on Windows Server 2008 R2",
-    page="dhcp_migrate 4.1",
+    page="dhcp_migrate",
 )
 
 # Name, display name, kind, and the tools that -IncludeManagementTools brings along.

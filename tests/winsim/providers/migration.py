@@ -44,7 +44,7 @@ __all__ = ["Migration"]
 migration = Provider("migration")
 
 TYPES = "Microsoft.Windows.ServerManager.Migration"
-PAGE = "dhcp_migrate 4.4"
+PAGE = "dhcp_migrate"
 SHORTEST, LONGEST = 6, 260
 LONGEST_PATH = 246
 
@@ -61,7 +61,7 @@ declare(
         "ends": "it ends there, with what it has done so far",
     },
     open_question="whether a running command survives the loss of its session",
-    page="dhcp_migrate 7.3",
+    page="dhcp_migrate",
 )
 declare(
     "migration.failure",

@@ -29,7 +29,7 @@ def phase_of(host: Host, parameters: Parameters, state: State) -> str:
 
 
 def plan(parameters: Parameters, state: State, phase: str, *, has_folder: bool) -> Plan:
-    """3.1 cleaned. Errors: Refusal E_NOT_COMPLETED."""
+    """The end of a migration: what it left is removed. Errors: Refusal E_NOT_COMPLETED."""
     machine = state.machine
     refuse_busy(parameters, replace(state, journal=None))
     if phase not in _OVER:

@@ -86,7 +86,7 @@ class OldState:
 
 
 def resolved_method(parameters: Parameters, state: State) -> str:
-    """3.2."""
+    """The method of this migration: that of the journal, of the task, or what fits the hosts."""
     if state.journal is not None and state.journal.get("method"):
         return str(state.journal["method"])
     if parameters.method != "auto":
@@ -96,7 +96,7 @@ def resolved_method(parameters: Parameters, state: State) -> str:
 
 
 def freezes(parameters: Parameters, method: str, *, accepts_pause: bool, joined: bool) -> tuple[str, ...]:
-    """3.3: the freezes to try, in their order; none where the server cannot be frozen."""
+    """The freezes to try, in their order; none where the server cannot be frozen."""
     possible = {
         "pause": accepts_pause,
         "stop": method == SMIG,
@@ -195,7 +195,7 @@ def _saved(parameters: Parameters) -> Inventory | None:
 
 
 def refuse(parameters: Parameters, old: OldState) -> None:
-    """5.1 and 5.2, in their order. Errors: Refusal."""
+    """The refusals of the export, in the order of the page. Errors: Refusal."""
     state, machine = old.base, old.base.machine
     refuse_general(parameters, state)
     _refuse_reused(parameters, state)
@@ -331,7 +331,7 @@ def refuse_alive(parameters: Parameters, old: OldState) -> None:
 
 
 def plan(parameters: Parameters, old: OldState) -> Plan:
-    """7.1. Errors: Refusal."""
+    """The way to the export. Errors: Refusal."""
     state = old.base
     export = Export(parameters, old)
     manifest = state.manifest
@@ -510,7 +510,7 @@ class Export:
         return {**found, **({"service": service} if service else {})}
 
     def way_back(self, _error: FieldnotesError) -> Sequence[Step]:
-        """7.4 on old, at once."""
+        """The way back on the old server, at once."""
         if not self._parameters.rollback_on_failure or self._machine.journal.entry is None:
             return ()
         return old_steps(self._machine, None)
@@ -540,7 +540,7 @@ class Export:
             self._machine.empty_folder(path)
 
     def _freeze_leases(self) -> None:
-        """3.3: measured, because nobody says what a paused service still does."""
+        """Measured, because nobody says what a paused service still does."""
         if self._machine.entry.get("inventory_sha256"):
             self._discard()
         for freeze in self._usable_freezes():
@@ -872,7 +872,7 @@ def _failover_json(one: dhcp.Failover) -> dict[str, Any]:
 
 
 def result_problem(results: Iterable[migration.MigrationResult], warnings: list[str]) -> str:
-    """4.4: why results do not mean success; their warnings are added."""
+    """Why results do not mean success; their warnings are added."""
     found = list(results)
     for one in found:
         warnings.extend(f"{one.id}: {title}" for title in one.warnings)

@@ -142,7 +142,7 @@ def _pinging(parameters: Parameters, state: State, manifest: Manifest) -> str | 
 
 
 def refuse(parameters: Parameters, new: NewState) -> None:
-    """5.1 and 5.3, in their order. Errors: Refusal."""
+    """The refusals of the import, in the order of the page. Errors: Refusal."""
     state, machine = new.base, new.base.machine
     host, facts = machine.host, machine.facts
     refuse_general(parameters, state)
@@ -314,7 +314,7 @@ def terms(parameters: Parameters, new: NewState, *, extra: bool = False, now: An
 
 
 def plan(parameters: Parameters, new: NewState) -> Plan:
-    """7.2. Errors: Refusal."""
+    """The way to the import. Errors: Refusal."""
     refuse(parameters, new)
     work = Import(parameters, new)
     steps = work.converging() if new.is_marked else work.steps()
@@ -536,7 +536,7 @@ class Import:
         return {**found, **({"service": service} if service else {})}
 
     def way_back(self, _error: FieldnotesError) -> Sequence[Step]:
-        """7.4 on new, before the point of no return; after it the new server is left as it is."""
+        """The way back on the new server, before the point of no return; after it the new server is left as it is."""
         entry = self._machine.journal.entry
         if entry is None or entry.get("ponr") or self._new.is_marked or not self._parameters.rollback_on_failure:
             return ()

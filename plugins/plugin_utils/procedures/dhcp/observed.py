@@ -139,7 +139,7 @@ def is_open(entry: Entry) -> bool:
 
 
 def refuse_general(parameters: Parameters, state: State) -> None:
-    """5.1, in its order. Errors: Refusal."""
+    """The refusals of every state, in the order of the page. Errors: Refusal."""
     machine, host = state.machine, state.machine.host
 
     def refuse(code: str, message: str, remedy: str) -> None:

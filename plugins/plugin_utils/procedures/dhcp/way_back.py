@@ -30,7 +30,7 @@ def serve_again(machine: Machine) -> None:
 
 
 def old_steps(machine: Machine, before: Inventory | None) -> list[Step]:
-    """7.4 on old. before: the inventory to compare with, where there is one."""
+    """On the old server. before: the inventory to compare with, where there is one."""
 
     def start_mode() -> None:
         machine.set_start_mode(str(machine.entry.get("prev_start_mode") or ""))
@@ -68,7 +68,7 @@ def old_steps(machine: Machine, before: Inventory | None) -> list[Step]:
 
 
 def new_steps(machine: Machine) -> list[Step]:
-    """7.4 on new. The counters are read before the service stops: old may only come back if nobody was served."""
+    """On the new server. The counters are read before the service stops: old may only come back if nobody was served."""
     parameters = machine.parameters
 
     def hold() -> None:

@@ -22,7 +22,7 @@ from .views import VIEWS, View, authorized, shown
 
 __all__ = ["target_of", "tools"]
 
-PAGE = "dhcp_migrate 4.2"
+PAGE = "dhcp_migrate"
 TRUNCATED_TO = 100
 
 declare(

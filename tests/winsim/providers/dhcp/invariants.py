@@ -35,7 +35,7 @@ ROOT = "HKLM\\SOFTWARE\\fieldnotes.windows"
 JOURNAL = f"{ROOT}\\Journal\\dhcp_migrate"
 HISTORY = f"{ROOT}\\History\\dhcp_migrate"
 ENDED = ("rolled_back", "done")
-# States that have to be there when somebody lost them: 8.3 of the page.
+# States that have to be there when somebody lost them.
 KEPT = ("Active", "ActiveReservation", "InactiveReservation", "Declined")
 
 

@@ -23,7 +23,7 @@ from .state import Record, Server
 
 __all__ = ["run"]
 
-PAGE = "dhcp_migrate 4.3"
+PAGE = "dhcp_migrate"
 SYNTAX = {
     "en-US": "The following command was not found: dhcp {}.\r\n",
     "de-DE": "Folgender Befehl wurde nicht gefunden: dhcp {}.\r\n",

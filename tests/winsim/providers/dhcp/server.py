@@ -33,7 +33,7 @@ __all__ = [
     "tick",
 ]
 
-PAGE = "dhcp_migrate 3.3"
+PAGE = "dhcp_migrate"
 RETRY_SECONDS = 300.0
 EMPTY_DATABASE, BYTES_PER_LEASE = 1024**2, 300
 

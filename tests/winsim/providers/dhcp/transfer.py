@@ -32,7 +32,7 @@ ERROR_DISK_FULL = 112
 ERROR_DIR_NOT_EMPTY = 145
 ERROR_DHCP_SUBNET_EXISTS = 20004
 DATABASE_FILE = "new\\dhcp.mdb"
-MIGRATION_PAGE = "dhcp_migrate 3.2, 5.4, 7.1 and 8.1"
+MIGRATION_PAGE = "dhcp_migrate"
 
 declare(
     "dhcp.export_layout",

@@ -33,7 +33,7 @@ declare(
     "dhcp.workgroup_authorized",
     {"false": "a workgroup server is shown as not authorized", "true": "it is shown as authorized"},
     open_question="what IsAuthorized says of a server that is in no domain",
-    page="dhcp_migrate 4.2",
+    page="dhcp_migrate",
 )
 
 ERROR_FILE_NOT_FOUND = 2
