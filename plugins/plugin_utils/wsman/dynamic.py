@@ -79,8 +79,14 @@ _SCALARS: dict[str, CimType] = {
         "reference": _reference,
     }.items()
 }
+_ARRAYS = {name: replace(scalar, array=True) for name, scalar in _SCALARS.items()}
 TYPES = tuple(_SCALARS)
 """Names of types that a user may write, each also with ``[]``; any other name is that of a class."""
+
+
+def _cim_type(name: str, array: bool) -> CimType:
+    return (_ARRAYS if array else _SCALARS)[name]
+
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -332,7 +338,7 @@ class Reader:
         kind = member.type
         if kind == "datetime" and present and _is_interval(present[0]):
             kind = "interval"
-        decoded = decode(present, replace(_SCALARS[kind], array=member.array), name)
+        decoded = decode(present, _cim_type(kind, member.array), name)
         if member.array:
             return [as_json(each) for each in decoded or ()]
         return as_json(decoded)
@@ -361,6 +367,8 @@ def _is_interval(element: ET.Element) -> bool:
 
 def as_json(value: Any) -> Any:
     """A decoded value as Ansible can return it."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, datetime.timedelta):
@@ -421,11 +429,11 @@ class Writer:
             raise _unfit(name, value, member, f"it takes {what}")
         if not member.type:
             return self._embedded(name, value, member)
-        wanted = replace(_SCALARS[member.type], array=member.array)
+        wanted = _cim_type(member.type, member.array)
         if value is None:
             return None, wanted
         if member.type == "datetime" and _are_durations(value):
-            wanted = replace(_SCALARS["interval"], array=member.array)
+            wanted = _cim_type("interval", member.array)
         each = [_scalar(name, one, member, self.namespace) for one in (value if member.array else [value])]
         return (tuple(each) if member.array else each[0]), wanted
 
@@ -560,7 +568,7 @@ def _guessed(name: str, value: Any) -> tuple[Any, CimType]:
         else:
             raise Refusal("types", f"{_kind(one)} can mean several types; {remedy}")
     if isinstance(value, list):
-        return tuple(texts), replace(_SCALARS["string"], array=True)
+        return tuple(texts), _ARRAYS["string"]
     return texts[0], _SCALARS["string"]
 
 
@@ -648,12 +656,15 @@ def typed_items(
     Types come from the declaration of each instance's own class, which may derive from the one that is asked.
     """
     asked = class_in(wql)
+    typed: dict[str, Types] = {}
     found = cim.enumerate(reader.namespace, wql, f"querying {asked or 'instances'}", references=references, page=page)
     try:
         for item in found:
             name = local_name(item.element)
             of = asked if name == "XmlFragment" else name
-            yield reader.properties(item.element, _typed_as(reader, types, of, asked)), item.reference
+            if of not in typed:
+                typed[of] = _typed_as(reader, types, of, asked)
+            yield reader.properties(item.element, typed[of]), item.reference
     finally:
         found.close()
 

@@ -251,8 +251,10 @@ _WRAPPERS = ("Datetime", "Date", "Time", "CIM_DateTime", "Interval")
 
 def scalar_text(element: ET.Element) -> str:
     """The text of a value, taken out of a ``cim:Datetime``, ``cim:Interval`` or like wrapper where there is one."""
-    inner = next((e for e in element if local_name(e) in _WRAPPERS), None)
-    return (inner if inner is not None else element).text or ""
+    for inner in element:
+        if local_name(inner) in _WRAPPERS:
+            return inner.text or ""
+    return element.text or ""
 
 
 def decode_scalar(element: ET.Element, wanted: CimType) -> Any:

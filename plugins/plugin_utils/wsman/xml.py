@@ -88,4 +88,5 @@ def text_of(element: ET.Element | None) -> str:
 
 def is_nil(element: ET.Element) -> bool:
     """Whether ``xsi:nil`` says that the value is null."""
-    return element.get(NIL, "").strip().lower() in ("true", "1")
+    value = element.get(NIL)
+    return value is not None and value.strip().lower() in ("true", "1")
