@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from support.world import World
 from winsim.certificates import Authority
 
+pytestmark = pytest.mark.counted
+
 BASIC_SECRET = "Winsim-2026"
 KEY = "ansible_psrp_certificate_key_pem"
 

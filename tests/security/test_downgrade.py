@@ -22,6 +22,8 @@ from support.world import World
 from winsim.certificates import Authority
 from winsim.providers.cluster import Clusters
 
+pytestmark = pytest.mark.counted
+
 PASSWORD = "Kein-Wort-davon-2026"
 FLEET: dict[str, Any] = {"clock": {"speed": 0}, "password": PASSWORD, "clusters": {"CL1": {"nodes": ["N1"]}}}
 SOAP = "application/soap+xml;charset=UTF-8"

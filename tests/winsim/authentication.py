@@ -1,6 +1,9 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who is calling: accounts, and the legs of Negotiate/NTLM and CredSSP."""
+"""Who is calling: accounts, and the legs of Negotiate (NTLM, Kerberos), Kerberos and CredSSP.
+
+Kerberos needs the Python packages gssapi and krb5, and the host's key in the keytab that KRB5_KTNAME names.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,13 @@ from . import encryption
 if TYPE_CHECKING:
     from .host import Host, User
 
+_PROTOCOLS = {"Negotiate": encryption.SPNEGO, "Kerberos": encryption.KERBEROS, "CredSSP": encryption.CREDSSP}
+
 _STORE = threading.Lock()
-_TYPE_3 = b"NTLMSSP\x00\x03\x00\x00\x00"
+# 1.2.840.113554.1.2.2, RFC 4121, and 1.2.840.48018.1.2.2, which Windows lists before it.
+_KERBEROS = (b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02", b"\x2a\x86\x48\x82\xf7\x12\x01\x02\x02")
+_NTLM = b"NTLMSSP\x00"
+_TYPE_3 = _NTLM + b"\x03\x00\x00\x00"
 _NO_BINDING = b"\x00" * 16
 
 
@@ -90,10 +98,10 @@ class Negotiation:
     """One exchange of tokens on one connection, and the keys that come out of it."""
 
     def __init__(self, scheme: str, accounts: Accounts, binding: bytes | None, hardening: str) -> None:
-        """`scheme`: `Negotiate` or `CredSSP`. `binding`: the connection's channel binding when it is TLS.
+        """`scheme`: `Negotiate`, `Kerberos` or `CredSSP`. `binding`: the connection's channel binding when it is TLS.
         `hardening`: the service's CbtHardeningLevel, `None`, `Relaxed` or `Strict`."""
         self.scheme = scheme
-        self.protocol = encryption.CREDSSP if scheme == "CredSSP" else encryption.SPNEGO
+        self.protocol = _PROTOCOLS[scheme]
         self._accounts = accounts
         self._binding = binding
         self._hardening = hardening.lower()
@@ -107,7 +115,8 @@ class Negotiation:
             bindings = self._bindings(given)
             with _known(self._accounts):
                 answer = self.context.step(given, channel_bindings=bindings)
-        except (SpnegoError, ValueError, IndexError, struct.error) as error:
+        except (SpnegoError, ValueError, IndexError, AttributeError, struct.error) as error:
+            # AttributeError: gssapi's, when a ticket cannot be opened and the context is asked for its flags.
             raise LogonFailed(str(error)) from error
         return base64.b64encode(answer).decode() if answer else None
 
@@ -120,8 +129,12 @@ class Negotiation:
 
     def _bindings(self, token: bytes) -> GssChannelBindings | None:
         start = token.find(_TYPE_3)
-        if self._binding is None or self._hardening == "none" or start < 0:
+        if self._binding is None or self._hardening == "none":
             return None
+        if start < 0:
+            # A ticket without binding is taken by MIT's library even so, which is what Relaxed means.
+            kerberos = _NTLM not in token and any(oid in token for oid in _KERBEROS)
+            return GssChannelBindings(application_data=self._binding) if kerberos else None
         if _sent_binding(token[start:]) in (None, _NO_BINDING):
             if self._hardening == "strict":
                 raise LogonFailed("CbtHardeningLevel is Strict and the client sent no channel binding")

@@ -11,6 +11,7 @@ from spnego import ContextProxy
 from spnego.exceptions import SpnegoError
 
 SPNEGO = "application/HTTP-SPNEGO-session-encrypted"
+KERBEROS = "application/HTTP-Kerberos-session-encrypted"
 CREDSSP = "application/HTTP-CredSSP-session-encrypted"
 
 _BOUNDARY = b"--Encrypted Boundary"

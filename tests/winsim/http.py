@@ -505,7 +505,7 @@ class _Conversation:
 
     def _offered(self) -> list[str]:
         winrm = self.host.winrm
-        offered = [("Negotiate", winrm.negotiate), ("CredSSP", winrm.credssp)]
+        offered = [("Negotiate", winrm.negotiate), ("Kerberos", winrm.kerberos), ("CredSSP", winrm.credssp)]
         # Basic would show the password, so WinRM offers it in the clear only where it would show the messages too.
         offered.append(("Basic", winrm.basic and (self._tls is not None or winrm.allow_unencrypted)))
         return [name for name, enabled in offered if enabled]

@@ -8,11 +8,12 @@ class: the modules above can be imported, and the action plugin tells the user b
 
 from __future__ import annotations
 
+import contextlib
+
 __all__ = [
     "AuthenticationError",
     "CommandState",
     "ComplexObject",
-    "CredSSPError",
     "Fragmenter",
     "GenericComplexObject",
     "HTTPAdapter",
@@ -20,6 +21,7 @@ __all__ = [
     "HTTPConnectionPool",
     "HTTPSConnection",
     "HTTPSConnectionPool",
+    "LogonErrors",
     "Message",
     "MessageType",
     "ObjectMeta",
@@ -89,14 +91,14 @@ except ImportError as error:
     for _name in __all__:
         globals().setdefault(_name, _Absent)
 
-try:
+# The extras of pypsrp raise their own; without them no session of theirs begins.
+LogonErrors: tuple[type[Exception], ...] = (AuthenticationError, SpnegoError)
+with contextlib.suppress(ImportError):
     from requests_credssp.exceptions import AuthenticationException, InvalidConfigurationException, NTStatusException
 
-    CredSSPError: tuple[type[Exception], ...] = (
-        AuthenticationException,
-        InvalidConfigurationException,
-        NTStatusException,
-    )
-except ImportError:
-    # An extra of pypsrp; without it no CredSSP session begins, so nothing of it is ever raised.
-    CredSSPError = (_Absent,)
+    LogonErrors += (AuthenticationException, InvalidConfigurationException, NTStatusException)
+with contextlib.suppress(ImportError):
+    from gssapi.raw.misc import GSSError  # type: ignore[import-not-found]
+    from krb5 import Krb5Error  # type: ignore[import-not-found]
+
+    LogonErrors += (GSSError, Krb5Error)

@@ -24,16 +24,14 @@ from ..errors import (
     WsmanFault,
 )
 from ..win_error import unsigned
-from . import certificates, envelope
+from . import certificates, envelope, kerberos
 from .cim import Cim
 from .cmdlets import Cmdlets
 from .envelope import Request
 from .faults import fault_in
 from .libraries import (
     AuthenticationError,
-    CredSSPError,
-    KerberosError,
-    SpnegoError,
+    LogonErrors,
     WinRMError,
     WinRMTransportError,
     WSMan,
@@ -189,9 +187,7 @@ class Session:
             if told and not str(error).startswith(attempted):
                 raise type(error)(f"{attempted} on {self.settings.host}: {error}") from error
             raise
-        except (AuthenticationError, SpnegoError) as error:
-            raise self._no_logon(error, attempted) from error
-        except (CredSSPError, KerberosError) as error:
+        except LogonErrors as error:
             raise self._no_logon(error, attempted) from error
         except ImportError as error:
             raise AuthenticationFailed(
@@ -258,9 +254,13 @@ class Session:
                 f"{where} does not offer the authentication of the inventory ({auth}), it offers {offered}: "
                 f"allow it in the WinRM service of the host, or choose another{kept}"
             )
+        nobody = {"certificate": "the client certificate", "kerberos": "the cached ticket"}
+        who = self.settings.username or nobody.get(auth, "nobody: there is no ansible_user")
+        if no_ticket := kerberos.reason(error):
+            return AuthenticationFailed(f"no Kerberos logon to {where} as {who}: {no_ticket}{_why(error)}")
         return AuthenticationFailed(
-            f"{where} refused the credentials of {self.settings.username or 'the client certificate'} "
-            f"({auth}): check user, password and authentication kind{_why(error)}"
+            f"{where} refused the credentials of {who} ({auth}): check user, password and authentication kind"
+            f"{_why(error)}"
         )
 
     def _http_error(self, error: WinRMTransportError, attempted: str, message_id: str) -> FieldnotesError:
