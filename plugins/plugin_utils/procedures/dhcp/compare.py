@@ -42,11 +42,11 @@ KEYS: dict[str, tuple[str, ...]] = {
     "dhcp_groups": ("name",),
 }
 _ALWAYS_WARNINGS = ("v4_dns_settings", "audit_log")
-_NAP = ("NapEnable", "NapProfile", "NapEnabled", "NpsUnreachableAction")
+_NAP = frozenset(("NapEnable", "NapProfile", "NapEnabled", "NpsUnreachableAction"))
 _KEPT_STATES = ("Active", "ActiveReservation", "InactiveReservation", "Declined")
-_LEASE_TEXT = ("HostName", "Description")
 # What a server does to a lease by itself, without a client: not a difference between the two.
-_LEASE_MOVING = ("AddressState", "DnsRR", "DnsRegistration")
+_LEASE_MOVING = frozenset(("AddressState", "DnsRR", "DnsRegistration"))
+_LEASE_SOFT = _LEASE_MOVING | {"HostName", "Description"}
 
 
 @dataclass(frozen=True)
@@ -188,26 +188,29 @@ def _leases(name: str, old: Inventory, new: Inventory, terms: Terms) -> tuple[Di
         for address, lease in before.items()
         if address in after and after[address].get("ClientId") == lease.get("ClientId")
     ]
-    changed = tuple(now for was, now in same if _bare(was, _LEASE_MOVING) != _bare(now, _LEASE_MOVING))
-    hard = (*_LEASE_MOVING, *_LEASE_TEXT)
-    broken = tuple(now for was, now in same if _bare(was, hard) != _bare(now, hard))
+    broken, changed = [], []
+    for was, now in same:
+        if _bare(was, _LEASE_SOFT) != _bare(now, _LEASE_SOFT):
+            broken.append(now)
+        elif _bare(was, _LEASE_MOVING) != _bare(now, _LEASE_MOVING):
+            changed.append(now)
     foreign = tuple(lease for lease in extra if lease["IPAddress"] not in kept)
-    strict = Difference(missing, () if terms.extra_leases else foreign, broken)
+    strict = Difference(missing, () if terms.extra_leases else foreign, tuple(broken))
     told = Difference(
         extra=extra if terms.extra_leases else tuple(lease for lease in extra if lease["IPAddress"] in kept),
-        changed=tuple(lease for lease in changed if lease not in broken),
+        changed=tuple(changed),
     )
     return strict, told
 
 
-def _bare(record: Record, without: Iterable[str]) -> Record:
-    return {name: value for name, value in record.items() if name not in set(without)}
+def _bare(record: Record, without: frozenset[str]) -> Record:
+    return {name: value for name, value in record.items() if name not in without}
 
 
 def _category(name: str, old: Inventory, new: Inventory, terms: Terms, level: str) -> Difference:
     if level == COUNTS:
         return _counts(name, old, new)
-    ignored = () if terms.nap else _NAP
+    ignored = frozenset() if terms.nap else _NAP
     before = {_key(name, record): _bare(record, ignored) for record in old.records[name]}
     after = {_key(name, record): _bare(record, ignored) for record in new.records[name]}
     return Difference(

@@ -192,7 +192,7 @@ def refuse_busy(parameters: Parameters, state: State) -> None:
         raise Refusal(
             "E_BUSY",
             f"Migration {busy[0]} is still open on {host.name} (state {busy[1].get('state')}).",
-            "Finish it or use rolled_back.",
+            f"Finish it on {busy[1].get('controller')} or use rolled_back.",
             step(parameters),
         )
 

@@ -16,7 +16,7 @@ from .way_back import counters_are_zero, new_steps, old_steps
 
 
 def plan(parameters: Parameters, state: State) -> Plan:
-    """The way back that a task asks for. Nothing is to be done where there is no journal, or one that says so. Errors: Refusal."""
+    """The way back that a task asks for: none without a journal, or where it has been gone. Errors: Refusal."""
     journal = state.journal
     if journal is None or journal.get("state") == "rolled_back":
         return Plan((), goal(state), journal=JournalPlan(ended_by_steps=True))

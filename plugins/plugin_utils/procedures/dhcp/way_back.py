@@ -68,7 +68,7 @@ def old_steps(machine: Machine, before: Inventory | None) -> list[Step]:
 
 
 def new_steps(machine: Machine) -> list[Step]:
-    """On the new server. The counters are read before the service stops: old may only come back if nobody was served."""
+    """On the new server. Counters are read before the service stops: old may only come back if nobody was served."""
     parameters = machine.parameters
 
     def hold() -> None:
