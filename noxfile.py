@@ -47,7 +47,7 @@ def matrix(session: nox.Session, core: str) -> None:
     Path(str(site).strip(), "fieldnotes_windows.pth").write_text(f"{COLLECTIONS}\n{ROOT / 'tests'}\n", encoding="utf-8")
 
     session.run(".ci/sanity", session.virtualenv.location, external=True)
-    session.run("python", "-m", "pytest", "--numprocesses", "4", "-m", "not faults", *session.posargs)
+    session.run("python", "-m", "pytest", "--numprocesses", "4", "-m", "not faults and not engines", *session.posargs)
 
 
 def _less(session: nox.Session, name: str, left_out: tuple[str, ...]) -> str:

@@ -131,12 +131,9 @@ class Browser:
 @contextlib.contextmanager
 def browser(profile: Path) -> Iterator[Browser]:
     """A browser while the block lasts. profile: an empty folder that it may fill."""
-    driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        assert driver.stdout is not None
-        port = next(
-            found[1] for found in (re.search(r"successfully on port (\d+)", line) for line in driver.stdout) if found
-        )
+        port = _port(driver)
         address = f"http://127.0.0.1:{port}/session"
         options = {"binary": shutil.which("chromium"), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
@@ -150,6 +147,16 @@ def browser(profile: Path) -> Iterator[Browser]:
         driver.wait()
         if driver.stdout is not None:
             driver.stdout.close()
+
+
+def _port(driver: subprocess.Popen[str]) -> int:
+    said = []
+    assert driver.stdout is not None
+    for line in driver.stdout:
+        said.append(line)
+        if found := re.search(r"successfully on port (\d+)", line):
+            return int(found[1])
+    raise AssertionError(f"chromedriver ended with exit code {driver.wait()}: {''.join(said)}")
 
 
 def _ask(address: str, content: Any, method: str | None = None) -> Any:

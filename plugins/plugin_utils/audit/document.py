@@ -118,11 +118,15 @@ def _state(entry: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Only what JSON has: a CIM real may be infinite, and JSON knows no such number."""
+    """Only what JSON and Unicode have: a CIM real may be infinite, and text may hold half a surrogate pair."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {_text(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    return value if value is None or isinstance(value, (bool, int)) else str(value)
+    return value if value is None or isinstance(value, (bool, int)) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
