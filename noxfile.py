@@ -40,9 +40,9 @@ nox.options.reuse_venv = "yes"
 @nox.parametrize("python,core", PAIRS)
 def matrix(session: nox.Session, core: str) -> None:
     """Sanity, then the tests of ./dev test; arguments after -- are pytest's."""
-    requirements = _less(session, "requirements-dev.txt", (*LEFT_OUT, "-"))
+    requirements = _less(session, "requirements-dev.txt", (*LEFT_OUT, "-r", "-c"))
     constraints = _less(session, "constraints.txt", (*LEFT_OUT, *UNPINNED))
-    session.install(f"ansible-core=={core}", "-r", requirements, "-c", constraints)
+    session.install(f"ansible-core=={core}", "-r", "requirements.txt", "-r", requirements, "-c", constraints)
     site = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
     Path(str(site).strip(), "fieldnotes_windows.pth").write_text(f"{COLLECTIONS}\n{ROOT / 'tests'}\n", encoding="utf-8")
 
