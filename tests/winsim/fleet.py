@@ -146,20 +146,20 @@ class Fleet:
         self.clock = clock if clock is not None else Clock(changed=self.changed)
         self.switches = Switches()
         self.hosts: dict[str, Host] = {}
+        self._by_lower_name: dict[str, Host] = {}
         self.states: dict[str, Any] = {}
         self.domain: str | None = None
         self.watchers: list[Callable[[Host, Request], object]] = []
 
     def host(self, name: str) -> Host:
-        for host in self.hosts.values():
-            if host.name.lower() == name.lower():
-                return host
-        raise LookupError(f"the fleet has no host {name!r}: it has {', '.join(self.hosts)}")
+        found = self._by_lower_name.get(name.lower())
+        if found is None:
+            raise LookupError(f"the fleet has no host {name!r}: it has {', '.join(self.hosts)}")
+        return found
 
     def find_host(self, name: str) -> Host | None:
         """The host of this name (short or fully qualified), None if the fleet has none."""
-        short = name.split(".", 1)[0].lower()
-        return next((host for host in self.hosts.values() if host.name.lower() == short), None)
+        return self._by_lower_name.get(name.split(".", 1)[0].lower())
 
     def state(self, kind: type[T]) -> T:
         """The shared state of type `kind`."""
@@ -184,12 +184,13 @@ class Fleet:
         fleet.domain = None if file.get("domain") is None else text(file["domain"], "fleet.domain")
         _set_switches(fleet.switches, file.get("switches"), "fleet.switches")
         with fleet.lock:
-            for index, (name, host_data) in enumerate(mapping(file.get("hosts"), "fleet.hosts").items()):
+            described = mapping(file.get("hosts"), "fleet.hosts")
+            for index, (name, host_data) in enumerate(described.items()):
                 fleet._add(name, host_data, file, index)
             for key, build in providers.shared_sections.items():
                 fleet.states[key] = build(fleet, file.get(key), f"fleet.{key}")
             for host in fleet.hosts.values():
-                fleet._build_sections(host, mapping(mapping(file["hosts"], "fleet.hosts")[host.name], host.name))
+                fleet._build_sections(host, mapping(described[host.name], host.name))
             fleet._arm()
         return fleet
 
@@ -199,7 +200,11 @@ class Fleet:
             refuse(path, "there are two hosts of this name")
         host = Host(self, _profile(name, data, file, index, path))
         _set_switches(host.switches, mapping(data, path).get("switches"), f"{path}.switches")
-        self.hosts[name] = host
+        self._join(host)
+
+    def _join(self, host: Host) -> None:
+        self.hosts[host.name] = host
+        self._by_lower_name[host.name.lower()] = host
 
     def _build_sections(self, host: Host, data: Mapping[str, Any]) -> None:
         for key, build in providers.sections.items():
@@ -235,7 +240,7 @@ class Fleet:
         fleet.switches.own.update(data["switches"])
         with fleet.lock:
             fleet.states = {key: from_plain(types[key], state) for key, state in data["states"].items()}
-            for name, saved in data["hosts"].items():
+            for saved in data["hosts"].values():
                 host = Host(fleet, from_plain(Profile, saved["profile"]))
                 host.switches.own.update(saved["switches"])
                 host.boot_time = from_plain(datetime, saved["boot_time"])
@@ -243,7 +248,7 @@ class Fleet:
                 host.listening = saved["listening"]
                 host.forced_exits = dict(saved["forced_exits"])
                 host.states = {key: from_plain(types[key], state) for key, state in saved["states"].items()}
-                fleet.hosts[name] = host
+                fleet._join(host)
             fleet._arm()
         return fleet
 
