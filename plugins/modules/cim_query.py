@@ -105,9 +105,9 @@ EXAMPLES = r"""
     max_results: 100
   register: events
 
-- name: Read what belongs to a disk
+- name: Read the services that stop with a service, because they depend on it
   fieldnotes.windows.cim_query:
-    wql: ASSOCIATORS OF {Win32_DiskDrive.DeviceID='\\\\.\\PHYSICALDRIVE0'} WHERE ResultClass = Win32_DiskPartition
+    wql: ASSOCIATORS OF {Win32_Service.Name='sppsvc'} WHERE AssocClass = Win32_DependentService Role = Antecedent
 
 - name: Fail where a node of a failover cluster is not up
   fieldnotes.windows.cim_query:
