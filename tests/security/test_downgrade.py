@@ -172,17 +172,19 @@ def test_a_server_that_never_asks_who_is_there_is_not_talked_to() -> None:
         stopped(world, relay, change(world, relay), "without a logon as WinRM asks for")
 
 
-@pytest.mark.parametrize("auth", ["ntlm", "negotiate"])
-def test_a_server_that_takes_any_password_learns_nothing(auth: str) -> None:
+@pytest.mark.parametrize(
+    ("auth", "said"), [("ntlm", "in clear text"), ("negotiate", "without a logon as WinRM asks for")]
+)
+def test_a_server_that_takes_any_password_learns_nothing(auth: str, said: str) -> None:
     legs: list[Message] = []
 
     def yes(message: Message) -> Message:
         legs.append(message)
-        return message if len(legs) < 3 else answer(200, NOTHING_THERE if len(legs) > 3 else b"", Content_Type=SOAP)
+        return message if len(legs) < 2 else answer(200, NOTHING_THERE, Content_Type=SOAP)
 
     with between(auth, tell=yes) as (world, relay):
         world.host("N1").users["Administrator"].password = "not what the controller knows"
-        stopped(world, relay, change(world, relay, auth), "in clear text")
+        stopped(world, relay, change(world, relay, auth), said)
 
 
 def test_credssp_gives_its_credentials_to_nobody_who_does_not_know_them() -> None:
@@ -264,8 +266,9 @@ def test_an_old_answer_is_not_taken_for_a_new_one(auth: str) -> None:
         stopped(world, relay, change(world, relay, auth), "changed or repeated on the way")
 
 
-@pytest.mark.parametrize("auth", ["ntlm", "credssp"])
-def test_a_request_that_is_repeated_has_no_second_effect(auth: str) -> None:
+# NTLM's first encrypted message also logs on, and nobody logs on twice with one challenge.
+@pytest.mark.parametrize(("auth", "said"), [("ntlm", "no longer accepts the session"), ("credssp", "HTTP 500")])
+def test_a_request_that_is_repeated_has_no_second_effect(auth: str, said: str) -> None:
     sent: list[Message] = []
 
     def repeated(message: Message) -> Message:
@@ -273,7 +276,7 @@ def test_a_request_that_is_repeated_has_no_second_effect(auth: str) -> None:
         return sent[0]
 
     with between(auth, ask=only_encrypted(repeated)) as (world, relay):
-        stopped(world, relay, change(world, relay, auth), "HTTP 500")
+        stopped(world, relay, change(world, relay, auth), said)
         assert len(world.requests("N1")) == 1
 
 

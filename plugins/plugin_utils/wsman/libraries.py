@@ -14,16 +14,20 @@ __all__ = [
     "AuthenticationError",
     "CommandState",
     "ComplexObject",
+    "ContextReq",
     "Fragmenter",
     "GenericComplexObject",
+    "GssChannelBindings",
     "HTTPAdapter",
     "HTTPConnection",
     "HTTPConnectionPool",
+    "HTTPNegotiateAuth",
     "HTTPSConnection",
     "HTTPSConnectionPool",
     "LogonErrors",
     "Message",
     "MessageType",
+    "NegotiateOptions",
     "ObjectMeta",
     "PSInvocationState",
     "PowerShell",
@@ -40,12 +44,15 @@ __all__ = [
     "TaggedValue",
     "WSMan",
     "WSManFaultError",
+    "WinRMEncryption",
     "WinRMError",
     "WinRMTransportError",
     "WinRS",
     "certifi",
+    "get_environ_proxies",
     "missing",
     "requests_errors",
+    "spnego",
     "urllib3_errors",
 ]
 
@@ -60,6 +67,7 @@ class _Absent(Exception):
 try:
     import certifi
     import requests.exceptions as requests_errors
+    import spnego
     import urllib3.exceptions as urllib3_errors
     from pypsrp.complex_objects import (
         ComplexObject,
@@ -68,6 +76,7 @@ try:
         PSInvocationState,
         RunspacePoolState,
     )
+    from pypsrp.encryption import WinRMEncryption
     from pypsrp.exceptions import (
         AuthenticationError,
         SerializationError,
@@ -76,12 +85,16 @@ try:
         WSManFaultError,
     )
     from pypsrp.messages import Message, MessageType
+    from pypsrp.negotiate import HTTPNegotiateAuth
     from pypsrp.powershell import Fragmenter, PowerShell, RunspacePool
     from pypsrp.serializer import Serializer, TaggedValue
     from pypsrp.shell import CommandState, Process, SignalCode, WinRS
     from pypsrp.wsman import WSMan
     from requests import PreparedRequest, Response
     from requests.adapters import HTTPAdapter
+    from requests.utils import get_environ_proxies
+    from spnego import ContextReq, NegotiateOptions
+    from spnego.channel_bindings import GssChannelBindings
     from spnego.exceptions import SpnegoError
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool

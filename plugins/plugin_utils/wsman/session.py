@@ -9,6 +9,7 @@ import struct
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 from ..errors import (
     AnswerTimeout,
@@ -24,7 +25,7 @@ from ..errors import (
     WsmanFault,
 )
 from ..win_error import unsigned
-from . import certificates, envelope, kerberos
+from . import certificates, direct, envelope, kerberos
 from .cim import Cim
 from .cmdlets import Cmdlets
 from .envelope import Request
@@ -64,8 +65,9 @@ class Session:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._transport: Any = None
+        self._rim: Adapter | direct.Direct | None = None
         self._wsman: WSMan | None = None
-        self._adapter: Adapter | None = None
         self.cim = Cim(self)
         self.cmdlets = Cmdlets(self)
         self.processes = Processes(self)
@@ -84,7 +86,7 @@ class Session:
     @property
     def peer_address(self) -> str | None:
         """The IP address at the other end of the connection; None before the first request."""
-        return self._adapter.peer_address if self._adapter is not None else None
+        return self._rim.peer_address if self._rim is not None else None
 
     def require_confidentiality(self, what: str) -> None:
         """Refuses before a secret would travel in clear. Errors: InsecureConnection."""
@@ -95,73 +97,68 @@ class Session:
     def wsman(self) -> WSMan:
         """pypsrp's client of this session, for shells. Errors: InsecureConnection, CertificateRefused."""
         if self._wsman is None:
-            self._wsman = self._open()
+            transport = self._opened()
+            self._wsman = self._wsman or self._client()
+            self._wsman.transport = transport
         return self._wsman
 
-    def _open(self) -> WSMan:
+    def _opened(self) -> Any:
+        """The transport: pypsrp's, or what takes its place. Errors: InsecureConnection, CertificateRefused."""
         settings = self.settings
+        if self._transport is not None:
+            return self._transport
         if settings.auth == "basic" and not settings.ssl:
             raise InsecureConnection(
                 f"basic authentication over {settings.endpoint} would send the password in clear text: "
                 "use HTTPS, or an authentication kind that encrypts messages (ntlm, kerberos, credssp)"
             )
         try:
-            wsman = Client(
-                settings.host,
-                max_envelope_size=settings.max_envelope_size,
-                operation_timeout=settings.operation_timeout,
-                port=settings.port,
-                username=settings.username,
-                password=settings.password,
-                ssl=settings.ssl,
-                path=settings.path,
-                auth=settings.auth,
-                cert_validation=settings.cert_validation,
-                connection_timeout=settings.connection_timeout,
-                read_timeout=settings.read_timeout,
-                encryption=settings.encryption,
-                proxy=settings.proxy,
-                no_proxy=settings.no_proxy,
-                **settings.extras,
-            )
-            transport = wsman.transport
-            # pypsrp builds its HTTP session with the first message; built here, it can be given our rim.
-            transport.session = transport._build_session()
-            verify = transport.session.verify
-            # Ours to show: requests would have OpenSSL ask for the password of an encrypted key at the terminal.
-            certificate, transport.session.cert = transport.session.cert, None
-            self._adapter = Adapter(
-                verify if isinstance(verify, (bool, str)) else True,
-                client_certificate=certificate if isinstance(certificate, tuple) else None,
-                retries=settings.reconnection_retries,
-                backoff=settings.reconnection_backoff,
-            )
+            if direct.possible(settings):
+                self._transport = self._rim = direct.Direct(settings)
+            else:
+                self._wsman = self._client()
+                self._transport, self._rim = _with_rim(self._wsman.transport, settings)
         except (ValueError, ImportError) as error:
             raise AuthenticationFailed(f"the connection to {settings.endpoint} cannot be set up: {error}") from error
         except OSError as error:
             raise CertificateRefused(
                 f"the certificates to trust for {settings.endpoint} cannot be read: {error}"
             ) from error
-        transport.session.mount("http://", self._adapter)
-        transport.session.mount("https://", self._adapter)
-        return wsman
+        return self._transport
+
+    def _client(self) -> WSMan:
+        settings = self.settings
+        return Client(
+            settings.host,
+            max_envelope_size=settings.max_envelope_size,
+            operation_timeout=settings.operation_timeout,
+            port=settings.port,
+            username=settings.username,
+            password=settings.password,
+            ssl=settings.ssl,
+            path=settings.path,
+            auth=settings.auth,
+            cert_validation=settings.cert_validation,
+            connection_timeout=settings.connection_timeout,
+            read_timeout=settings.read_timeout,
+            encryption=settings.encryption,
+            proxy=settings.proxy,
+            no_proxy=settings.no_proxy,
+            **settings.extras,
+        )
 
     def exchange(self, request: Request, attempted: str) -> ET.Element:
         """Sends one CIM operation; the SOAP body of its answer.
 
         Errors: WsmanFault, MalformedAnswer, ConnectionTrouble.
         """
-        wsman = self.wsman
+        transport = self._opened()
+        # With its first shell pypsrp learns how large the host's envelopes may be.
+        most = self.settings.max_envelope_size if self._wsman is None else self._wsman.max_envelope_size
         message_id = envelope.new_id()
         with self.translated(attempted, message_id):
-            message = envelope.build(
-                request,
-                wsman.transport.endpoint,
-                wsman.max_envelope_size,
-                wsman.operation_timeout,
-                message_id,
-            )
-            answer = wsman.transport.send(message)
+            message = envelope.build(request, transport.endpoint, most, self.settings.operation_timeout, message_id)
+            answer = transport.send(message)
             body = envelope.body_of(answer, message_id)
         fault = fault_in(body, attempted)
         if fault is not None:
@@ -169,8 +166,8 @@ class Session:
         return body
 
     def _seal(self) -> None:
-        if self._adapter is not None:
-            self._adapter.seal()
+        if self._rim is not None:
+            self._rim.seal()
 
     @contextlib.contextmanager
     def translated(self, attempted: str, message_id: str = "") -> Iterator[None]:
@@ -233,7 +230,7 @@ class Session:
             struct.error,
         ) as error:
             # pypsrp takes an answer apart without checks of its own: what it stumbles over is not WinRM.
-            transport = self._wsman.transport if self._wsman is not None else None
+            transport = self._transport
             if transport is not None and transport.wrap_required and transport.encryption is None:
                 raise NotWinRM(
                     f"{where} answers without a logon as WinRM asks for: check address and port ({error!r})"
@@ -242,12 +239,12 @@ class Session:
 
     def _no_logon(self, error: Exception, attempted: str) -> FieldnotesError:
         where, auth = self.settings.endpoint, self.settings.auth
-        if self._wsman is not None and self._wsman.transport.encryption is not None:
+        if self._transport is not None and self._transport.encryption is not None:
             return ConnectionLost(
                 f"{attempted}: the answer of {where} cannot be decrypted with the keys of this connection: it was "
                 f"changed or repeated on the way. Whether the request took effect is unknown{_why(error)}"
             )
-        offered = self._adapter.offered if self._adapter is not None else ""
+        offered = self._rim.offered if self._rim is not None else ""
         if offered and not any(scheme in offered.lower() for scheme in _SCHEMES[auth]):
             kept = "" if auth == "basic" else ". The password was not sent"
             return AuthenticationFailed(
@@ -291,10 +288,28 @@ class Session:
         """Closes what is open; harmless when nothing is."""
         if self._wsman is not None:
             self.cmdlets.close()
-        wsman, self._wsman, self._adapter = self._wsman, None, None
-        if wsman is not None:
+        transport, self._transport, self._rim, self._wsman = self._transport, None, None, None
+        if transport is not None:
             with contextlib.suppress(requests_errors.RequestException, OSError):
-                wsman.close()
+                transport.close()
+
+
+def _with_rim(transport: Any, settings: Settings) -> tuple[Any, Adapter]:
+    """pypsrp's transport with our rim. Errors: ValueError, ImportError, OSError."""
+    # pypsrp builds its HTTP session with the first message; built here, it can be given our rim.
+    transport.session = transport._build_session()
+    verify = transport.session.verify
+    # Ours to show: requests would have OpenSSL ask for the password of an encrypted key at the terminal.
+    certificate, transport.session.cert = transport.session.cert, None
+    rim = Adapter(
+        verify if isinstance(verify, (bool, str)) else True,
+        client_certificate=certificate if isinstance(certificate, tuple) else None,
+        retries=settings.reconnection_retries,
+        backoff=settings.reconnection_backoff,
+    )
+    transport.session.mount("http://", rim)
+    transport.session.mount("https://", rim)
+    return transport, rim
 
 
 def _why(error: Exception) -> str:

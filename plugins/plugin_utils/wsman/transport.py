@@ -107,8 +107,7 @@ class Adapter(HTTPAdapter):
             ntlm.require_strong(request.headers.get("Authorization", ""), str(request.url))
         response = super().send(request, *args, **kwargs)
         # Else requests guesses the encoding from the content, or believes any name of one.
-        if (response.encoding or "").lower() not in _OTHER_ENCODINGS:
-            response.encoding = "utf-8"
+        response.encoding = encoding_of(response.encoding)
         if self.sealed and response.status_code == 401:
             response.close()
             raise ConnectionLost("the host no longer accepts the session it had accepted")
@@ -126,7 +125,7 @@ class Adapter(HTTPAdapter):
                 "which WinRM never does: nothing was sent there. Check address and port"
             )
         _read_bounded(response)
-        if _is_encrypted(request) and not _is_encrypted(response):
+        if is_encrypted(request.headers.get("Content-Type")) and not is_encrypted(response.headers.get("Content-Type")):
             _distrust(response)
         return response
 
@@ -140,7 +139,7 @@ class Adapter(HTTPAdapter):
         adapter = self
 
         class Plain(HTTPConnection):
-            response_class = _Hurried
+            response_class = Hurried
 
             def connect(self) -> None:
                 adapter.refuse_when_sealed()
@@ -148,7 +147,7 @@ class Adapter(HTTPAdapter):
                 adapter.note_peer(self)
 
         class Secure(HTTPSConnection):
-            response_class = _Hurried
+            response_class = Hurried
 
             def connect(self) -> None:
                 adapter.refuse_when_sealed()
@@ -174,11 +173,16 @@ class Adapter(HTTPAdapter):
             self.peer_address = str(connection.sock.getpeername()[0]).partition("%")[0]
 
 
-def _is_encrypted(message: PreparedRequest | Response) -> bool:
-    """Whether the body is encrypted with the keys of the connection."""
+def is_encrypted(content_type: str | bytes | None) -> bool:
+    """Whether a body of this type is encrypted with the keys of the connection."""
     # What pypsrp decrypts, to the letter: anything else it would take as it came.
     kinds = ("multipart/encrypted;", "multipart/x-multi-encrypted;")
-    return str(message.headers.get("Content-Type", "")).startswith(kinds)
+    return isinstance(content_type, str) and content_type.startswith(kinds)
+
+
+def encoding_of(charset: str | None) -> str:
+    """The encoding of a text that says it has this one: UTF-8 unless it is one of the few that Windows may use."""
+    return charset if charset is not None and charset.lower() in _OTHER_ENCODINGS else "utf-8"
 
 
 def _distrust(response: Response) -> None:
@@ -215,7 +219,7 @@ def _read_bounded(response: Response) -> None:
     response._content_consumed = True  # type: ignore[attr-defined]
 
 
-class _Hurried(http.client.HTTPResponse):
+class Hurried(http.client.HTTPResponse):
     """An answer that must be complete, head and body, when the read time-out has passed.
 
     Sockets count it anew with each byte, so that a host could make an answer last for ever.
