@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fleet that the tasks are measured on: each host is a cluster of its own, a web farm of its own, and a KMS host."""
+"""The fleet that tasks are measured on: each host is a cluster of its own, a web farm of its own, and a KMS host."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Sample:
-    """One host-unit, from the slope of one round. cpu, wall, server_cpu: seconds; received, sent: by the host, bytes."""
+    """One host-unit, from the slope of one round. cpu, wall, server_cpu: seconds; received, sent: bytes."""
 
     cpu: float
     wall: float
@@ -70,7 +70,7 @@ class Playbooks:
         self.folder = folder
         self.forks = forks
         self._environment = _environment(folder, forks)
-        self._done: dict[Variant, int] = {}
+        self._done: dict[tuple[str, str], int] = {}
         for name, inventory in server.inventories.items():
             self._inventory(name).write_text(yaml.safe_dump(inventory), encoding="utf-8")
 
@@ -110,8 +110,9 @@ class Playbooks:
         samples.worker_rss = max(samples.worker_rss, many.worker_rss)
 
     def _repetitions(self, variant: Variant, times: int, *, memory: bool = False) -> tuple[Cost, Traffic]:
-        first = self._done.get(variant, 0)
-        self._done[variant] = first + times
+        key = variant.unit.name, variant.connection
+        first = self._done.get(key, 0)
+        self._done[key] = first + times
         return self.play(variant.unit.repeated(times, first=first), variant.connection, memory=memory)
 
     def _inventory(self, connection: str) -> Path:
