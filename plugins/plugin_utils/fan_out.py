@@ -39,9 +39,8 @@ def fan_out(
                 running[name] = time.monotonic()
                 threading.Thread(target=_run, args=(name, job, ended), name=name, daemon=True).start()
         if running:
-            # They are in the order of their start, and so of their deadlines.
-            first, started = next(iter(running.items()))
-            left = started + deadline - time.monotonic()
+            first = min(running, key=running.__getitem__)
+            left = running[first] + deadline - time.monotonic()
             try:
                 name = ended.get(timeout=max(0.0, min(left, _TURN)))
             except queue.Empty:

@@ -298,7 +298,7 @@
 
   function findings(found, procedure) {
     const why = found.msg ? [make("p.message", null, found.msg)] : [];
-    if (found.refusal) why.push(make("p.soft", null, `“When it refuses” in ${procedure.page} has a row for ${found.refusal}.`));
+    if (found.refusal) why.push(make("p.soft", null, `"When it refuses" in ${procedure.page} has a row for ${found.refusal}.`));
     return [
       ...section("Why", ...why),
       ...section("What would change", found.steps.length ? [make("ol", null, found.steps.map((step) => make("li", null, step)))] : []),
