@@ -115,7 +115,7 @@ def test_a_cell_opens_with_what_would_change_and_why_and_the_source_of_the_rule(
 
     window.click("[aria-label='N2, disable_ipv6: refused R2']")
     assert "N2 is too old" in window.text("#details")
-    assert "“When it refuses” in docs/procedures/disable_ipv6.md has a row for R2" in window.text("#details")
+    assert '"When it refuses" in docs/procedures/disable_ipv6.md has a row for R2' in window.text("#details")
     window.click("[aria-label='N1, hang_recovery_info: answered']")
     assert "CL1" in window.text("#details")
     window.click("#details .close")
