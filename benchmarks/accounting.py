@@ -22,11 +22,17 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Cost:
-    """One run of a command. cpu, wall: seconds; worker_rss: bytes, the largest child, 0 where nobody looked."""
+    """One run of a command. cpu, wall: seconds; the others: peak bytes, of children 0 where nobody looked.
+
+    rss: of the largest process of the tree; worker_rss: of the largest child; worker_own: what of a child no other
+    process shares.
+    """
 
     cpu: float
     wall: float
+    rss: int
     worker_rss: int
+    worker_own: int
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], output: Path, *, memory: bool = False) -> Cost:
@@ -51,7 +57,8 @@ def run(command: Sequence[str], environment: Mapping[str, str], output: Path, *,
     if process.returncode:
         last = "\n".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
         raise CommandFailed(f"{command[0]} ended with exit code {process.returncode}:\n{last}")
-    return Cost(usage.ru_utime + usage.ru_stime, wall, watch.peak)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(cpu, wall, usage.ru_maxrss * 1024, watch.peak, watch.own)
 
 
 class _Watch(threading.Thread):
@@ -60,14 +67,20 @@ class _Watch(threading.Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.peak = 0
+        self.own = 0
         self._children = Path(f"/proc/{pid}/task/{pid}/children")
         self._ended = threading.Event()
 
     def run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
             with contextlib.suppress(OSError):
-                for child in self._children.read_text(encoding="ascii").split():
-                    self.peak = max(self.peak, _peak(child))
+                children = self._children.read_text(encoding="ascii").split()
+                for child in children:
+                    self.peak = max(self.peak, _kilobytes(f"/proc/{child}/status", "VmHWM") * 1024)
+                # The kernel goes through all pages for this, so one of them has to stand for all.
+                for child in children[:1]:
+                    own = _kilobytes(f"/proc/{child}/smaps_rollup", "Private_Clean", "Private_Dirty")
+                    self.own = max(self.own, own * 1024)
 
     def end(self) -> None:
         self._ended.set()
@@ -75,9 +88,9 @@ class _Watch(threading.Thread):
             self.join()
 
 
-def _peak(pid: str) -> int:
+def _kilobytes(file: str, *names: str) -> int:
+    """The sum of these lines of a file under /proc; 0 where the process has ended."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        lines = Path(file).read_text(encoding="ascii", errors="replace").splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.partition(":")[0] in names)
     return 0
