@@ -69,7 +69,7 @@ class Playbooks:
         self.server = server
         self.folder = folder
         self.forks = forks
-        self._environment = _environment(folder, forks)
+        self._environment = environment(folder, forks)
         self._done: dict[tuple[str, str], int] = {}
         for name, inventory in server.inventories.items():
             self._inventory(name).write_text(yaml.safe_dump(inventory), encoding="utf-8")
@@ -126,7 +126,7 @@ def settle(playbooks: Playbooks, units: Iterable[Unit], connection: str) -> None
         playbooks.play(tasks, connection)
 
 
-def _environment(folder: Path, forks: int) -> dict[str, str]:
+def environment(folder: Path, forks: int) -> dict[str, str]:
     """The caller's environment without proxies and settings of Ansible, and with this collection."""
     kept = {
         name: value
