@@ -4,18 +4,24 @@
 
 ``HKLM\\SOFTWARE\\fieldnotes.windows\\Journal\\<module>[\\<object id>]``, value ``State``, REG_SZ, JSON. Never a secret:
 every user of the host can read it.
+
+A run that finds a journal follows it, whether its author is dead or still at work, so two controllers may follow the
+same one. The registry has no operation that creates only what is not there: CreateKey also succeeds for a key that
+exists, and nothing compares before it writes. So a run looks at the journal each time before it writes, and where it is
+no longer its own (``run_id``) the run is superseded: it changes nothing more, and begins again with what is there now.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .errors import FieldnotesError, Refusal, VerificationFailed
+from .errors import FieldnotesError, Halt, MethodFailed, Refusal, VerificationFailed
 from .windows import registry
 from .windows.registry import HasCim, Key
 
@@ -41,6 +47,13 @@ def history_key(module: str, object_id: str) -> Key:
 def utc_text(moment: datetime.datetime) -> str:
     """ISO 8601 UTC, whole seconds, as every time of this collection is shown."""
     return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Superseded(Halt):
+    """Another run works on the same: look again at what is there. str(): for when that went on and on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("superseded", f"{message}. Run the task again when no other run is at work")
 
 
 class JournalStore(Protocol):
@@ -97,7 +110,13 @@ class RegistryStore:
         while parent.path.lower().startswith(ROOT.path.lower()):
             if registry.subkeys(self.host, parent) or registry.values(self.host, parent):
                 return
-            registry.delete_key(self.host, parent)
+            try:
+                registry.delete_key(self.host, parent)
+            except MethodFailed:
+                if not registry.subkeys(self.host, parent):
+                    raise
+                # Another run has begun a journal in the meantime.
+                return
             parent = parent.parent
 
 
@@ -121,12 +140,20 @@ class NoStore:
 
 
 class Journal:
-    """The journal of one procedure on one host, as entries instead of text."""
+    """The journal of one procedure on one host, as entries instead of text.
 
-    def __init__(self, store: JournalStore, now: Callable[[], datetime.datetime], controller: str) -> None:
+    exclusive: a run that goes on with it shuts out the one before, instead of both following it; the keys ``holder``,
+    ``controller`` and ``process`` tell which run that is and where it runs.
+    """
+
+    def __init__(
+        self, store: JournalStore, now: Callable[[], datetime.datetime], controller: str, *, exclusive: bool = False
+    ) -> None:
         self._store = store
         self._now = now
         self._controller = controller
+        self._holder = str(uuid.uuid4())
+        self.exclusive = exclusive
         self.entry: dict[str, Any] | None = None
 
     @property
@@ -144,7 +171,7 @@ class Journal:
         try:
             entry = json.loads(text)
             version = entry["version"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refusal(
                 "journal",
                 f"the journal in {self.place} cannot be read ({error}): an earlier run was interrupted and what it did "
@@ -159,39 +186,108 @@ class Journal:
         return dict(entry)
 
     def create(self, content: Entry) -> None:
-        """Writes the first entry; the common keys are added here."""
+        """Writes the first entry; the common keys are added here. Errors: Superseded where one is there by now."""
+        if (text := self._store.read()) is not None:
+            raise self._superseded(text)
         now = utc_text(self._now())
-        self.entry = {
+        entry = {
             "version": VERSION,
             "run_id": str(uuid.uuid4()),
             "started_utc": now,
             "updated_utc": now,
             "controller": self._controller,
+            **(self._hold() if self.exclusive else {}),
             **content,
         }
-        self._store.create(self._text(self.entry))
+        self._create(entry)
+
+    def _create(self, entry: dict[str, Any]) -> None:
+        try:
+            self._store.create(self._text(entry))
+        except VerificationFailed as error:
+            raise self._superseded(self._store.read()) from error
+        except MethodFailed as error:
+            raise self._gone(error) from error
+        self.entry = entry
 
     def update(self, **changes: Any) -> None:
-        """Writes changed keys; all others, known or not, are kept."""
+        """Writes changed keys; all others, known or not, are kept. Errors: Superseded."""
         if self.entry is None:
             return
-        self.entry = {**self.entry, **changes, "updated_utc": utc_text(self._now())}
-        self._store.write(self._text(self.entry))
+        self._write({**self.entry, **changes, "updated_utc": utc_text(self._now())})
 
     def replace(self, content: Entry) -> None:
-        """Reduces the entry to this content and the common keys; creates it where there is none."""
+        """Reduces the entry to this content and the common keys; creates it where there is none. Errors: Superseded."""
         if self.entry is None:
             self.create(content)
             return
-        common = ("version", "run_id", "started_utc", "controller")
+        common = ("version", "run_id", "started_utc", "controller", "holder", "process")
         kept = {name: self.entry[name] for name in common if name in self.entry}
-        self.entry = {**kept, "updated_utc": utc_text(self._now()), **content}
-        self._store.write(self._text(self.entry))
+        self._write({**kept, "updated_utc": utc_text(self._now()), **content})
+
+    def take_over(self) -> None:
+        """Before a run goes on with an exclusive journal that it found: from here on it is that run's alone."""
+        if self.entry is not None and self.exclusive:
+            self._put({**self.entry, **self._hold(), "updated_utc": utc_text(self._now())})
+
+    def _hold(self) -> dict[str, Any]:
+        return {"controller": self._controller, "holder": self._holder, "process": os.getpid()}
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        self.check()
+        self._put(entry)
+
+    def _put(self, entry: dict[str, Any]) -> None:
+        try:
+            self._store.write(self._text(entry))
+        except MethodFailed as error:
+            raise self._gone(error) from error
+        self.entry = entry
+
+    def check(self) -> None:
+        """Looks whether what stands there is still this run's journal. Errors: Superseded."""
+        if self.entry is not None and not self._owns(text := self._store.read()):
+            raise self._superseded(text)
 
     def remove(self) -> None:
-        """Removes the journal from the host; harmless when there is none."""
-        self._store.remove()
+        """Removes the journal from the host; harmless when there is none, or another run's by now."""
+        text = None if self.entry is None else self._store.read()
+        if text is None or self._owns(text):
+            self._store.remove()
         self.entry = None
+
+    def reclaim(self) -> None:
+        """Writes this run's entry again where none is left.
+
+        Whoever removed it did not know of what this run did last, so the next one has to know what there was before.
+        """
+        if self.entry is not None and self._store.read() is None:
+            self._create(self.entry)
+
+    def _owns(self, text: str | None) -> bool:
+        if self.entry is None or text is None:
+            return False
+        found = self._loaded(text) or {}
+        names = ("run_id", "holder") if self.exclusive else ("run_id",)
+        return all(found.get(name) == self.entry.get(name) for name in names)
+
+    def _superseded(self, text: str | None) -> Superseded:
+        other = (self._loaded(text) or {}).get("controller")
+        if other:
+            return Superseded(f"a run of {other} has taken over, as {self.place} says")
+        return Superseded(f"what this run wrote to {self.place} is gone: another run ended it")
+
+    def _gone(self, error: MethodFailed) -> FieldnotesError:
+        """What a write that Windows did not take means: between look and write the key was deleted, or it failed."""
+        return self._superseded(None) if error.value == registry.ABSENT else error
+
+    @staticmethod
+    def _loaded(text: str | None) -> dict[str, Any] | None:
+        try:
+            found = json.loads(text or "")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
 
     @staticmethod
     def _text(entry: Entry) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConnectionLost, ConnectionTrouble, Failure, FieldnotesError, Halt, Refusal, VerificationFailed
-from .journal import Journal
+from .journal import Journal, Superseded
 from .procedures.base import Host, Inquiry, P, Plan, Procedure, S, Step
 
 PLANNED, DONE, SKIPPED, FAILED, UNDONE = "planned", "done", "skipped", "failed", "undone"
@@ -66,11 +66,17 @@ def inform(inquiry: Inquiry[P], arguments: Mapping[str, Any], host: Host) -> Out
     return outcome
 
 
-def run(procedure: Procedure[P, S], arguments: Mapping[str, Any], host: Host, *, check_mode: bool) -> Outcome:
-    """Brings a host to the state that the arguments ask for, or says what that would take."""
+def run(
+    procedure: Procedure[P, S], arguments: Mapping[str, Any], host: Host, *, check_mode: bool, patience: int = 2
+) -> Outcome:
+    """Brings a host to the state that the arguments ask for, or says what that would take.
+
+    patience: how often the run begins again where another one took over its journal.
+    """
     outcome = Outcome()
     outcome.values.update(steps=[], reboot_required=False, resumed=False)
     plan: Plan | None = None
+    journal: Journal | None = None
     try:
         parameters = procedure.parameters(arguments)
         journal = procedure.journal(host, parameters)
@@ -89,10 +95,30 @@ def run(procedure: Procedure[P, S], arguments: Mapping[str, Any], host: Host, *,
                 procedure.shown(parameters, outcome.after),
             )
     except FieldnotesError as error:
+        if isinstance(error, Superseded) and journal is not None and not journal.exclusive and patience:
+            return _begun_again(procedure, arguments, host, journal, outcome, patience - 1)
         _fail(outcome, error)
     if plan is not None and plan.again and not check_mode and not outcome.failed:
-        return _joined(outcome, run(procedure, arguments, host, check_mode=False))
+        return _joined(outcome, run(procedure, arguments, host, check_mode=False, patience=patience))
     return outcome
+
+
+def _begun_again(
+    procedure: Procedure[P, S],
+    arguments: Mapping[str, Any],
+    host: Host,
+    journal: Journal,
+    first: Outcome,
+    patience: int,
+) -> Outcome:
+    """Follows the journal of the other run, or finishes its own where the other one ended it without knowing all."""
+    try:
+        journal.reclaim()
+    except FieldnotesError as error:
+        if not isinstance(error, Superseded):
+            _fail(first, error)
+            return first
+    return _joined(first, run(procedure, arguments, host, check_mode=False, patience=patience))
 
 
 def _joined(first: Outcome, second: Outcome) -> Outcome:
@@ -175,7 +201,10 @@ class _Run:
         self._opening, self._closing = _journal_records(plan, self._journal.entry is not None)
         plan.findings.note = self._journal.update
         try:
-            self._begin_journal(plan)
+            if any(not step.skip for step in plan.steps):
+                self._journal.take_over()
+            if self._begin_journal(plan):
+                plan = self._looked_again(parameters, plan)
             self._take_all(plan.steps)
             self._verify(parameters, before, plan)
         except FieldnotesError as error:
@@ -209,19 +238,41 @@ class _Run:
             record.status = status
         self._outcome.values["steps"] = self._shown_steps()
 
-    def _begin_journal(self, plan: Plan) -> None:
+    def _begin_journal(self, plan: Plan) -> bool:
+        """Whether there is a new journal."""
         if plan.journal.stale:
             self._journal.remove()
         if plan.journal.content is None:
-            return
+            return False
         entry = self._journal.entry
         content = {**plan.journal.content, **self._journalled_steps()}
         if entry is None:
             self._journal.create(content)
             for record in self._opening:
                 record.status = DONE
-        elif any(entry.get(name) != value for name, value in plan.journal.content.items()):
+            return True
+        if any(entry.get(name) != value for name, value in plan.journal.content.items()):
             self._journal.replace(content)
+        return False
+
+    def _looked_again(self, parameters: Any, plan: Plan) -> Plan:
+        """The plan by what is there since the journal tells others of this run. Errors: Superseded where it differs.
+
+        What was seen before may be the work of a run that came to its end in between.
+        """
+        if plan.journal.ended_by_steps:
+            return plan
+        again: Plan = self._procedure.plan(
+            self._host, parameters, self._procedure.observe(self._host, parameters, None)
+        )
+        same = [step.name for step in again.steps] == [step.name for step in plan.steps]
+        if not (same and again.journal.content == plan.journal.content):
+            if not again.steps:
+                self._journal.remove()
+            raise Superseded(f"{self._host.name} changes while it is looked at: another run is at work on the same")
+        self._journal.check()
+        again.findings.note = self._journal.update
+        return again
 
     def _changed_keep(self, keep: Mapping[str, Any]) -> bool:
         entry = self._journal.entry or {}
@@ -319,7 +370,7 @@ class _Run:
                 "remedy": (error.remedy if isinstance(error, Failure) else "") or "run the task again",
             }
         if plan.way_back is not None:
-            return error if isinstance(error, Halt) else self._taken_back(error, plan.way_back(error))
+            return error if isinstance(error, Halt) else self._taken_back(error, plan)
         if isinstance(error, (ConnectionTrouble, Halt)):
             # Nobody can undo anything now, or may; the journal, where there is one, lets the next run go on.
             return error
@@ -328,6 +379,7 @@ class _Run:
         if any(step.final for step, record in self._done):
             return error
         try:
+            self._journal.check()
             for step, record in reversed(self._done):
                 if step.undo is not None:
                     self._host.tell(f"undoing: {step.name}")
@@ -337,6 +389,9 @@ class _Run:
                 self._journal.replace(plan.journal.restore)
             elif self._journal.entry is not None:
                 self._journal.remove()
+        except Superseded as other:
+            # The other run decides what becomes of what was done so far.
+            return other
         except FieldnotesError as second:
             self._outcome.changed = True
             self._outcome.values["steps"] = self._shown_steps()
@@ -373,8 +428,9 @@ class _Run:
             self._outcome.changed = self._changed()
         return error
 
-    def _taken_back(self, error: FieldnotesError, steps: Sequence[Step]) -> FieldnotesError:
+    def _taken_back(self, error: FieldnotesError, plan: Plan) -> FieldnotesError:
         """Goes a procedure's own way back; the error to raise, with what became of it."""
+        steps = plan.way_back(error) if plan.way_back is not None else ()
         if not steps:
             return error
         if isinstance(error, ConnectionTrouble):
@@ -382,10 +438,13 @@ class _Run:
             self._host.session.reconnect()
         taken = list(self._done)
         try:
+            self._journal.check()
             for step in steps:
                 record = _record(step)
                 self._records.append(record)
                 self._take(step, record)
+        except Superseded as other:
+            return other
         except FieldnotesError as second:
             self._outcome.values["steps"] = self._shown_steps()
             both = [str(each).rstrip(". ") for each in (error, second)]

@@ -74,17 +74,21 @@ class Host:
         """WinRS processes."""
         return self.session.processes
 
-    def journal(self, module: str, object_id: str = "") -> Journal:
-        """The journal of a module in this host's registry, the same object each time, so that steps can add to it."""
-        return self._kept_in(journal_key(module, object_id))
+    def journal(self, module: str, object_id: str = "", *, exclusive: bool = False) -> Journal:
+        """The journal of a module in this host's registry, the same object each time, so that steps can add to it.
+
+        exclusive: see Journal.
+        """
+        return self._kept_in(journal_key(module, object_id), exclusive)
 
     def history(self, module: str, object_id: str) -> Journal:
         """What the module remembers of an object for good, in the form of a journal."""
         return self._kept_in(history_key(module, object_id))
 
-    def _kept_in(self, key: registry.Key) -> Journal:
+    def _kept_in(self, key: registry.Key, exclusive: bool = False) -> Journal:
         if key not in self._journals:
-            self._journals[key] = Journal(RegistryStore(self, key), self.clock.now, self.controller)
+            store = RegistryStore(self, key)
+            self._journals[key] = Journal(store, self.clock.now, self.controller, exclusive=exclusive)
         return self._journals[key]
 
     def wait(

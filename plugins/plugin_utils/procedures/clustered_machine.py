@@ -282,6 +282,14 @@ def owned_elsewhere(name: str, owner: str, host: str) -> str:
 
 def look(host: Host, place: Place, resource: VmResource, machine: VirtualMachine) -> Sight:
     """Snapshots and disks of a machine."""
+    sight = _look_once(host, place, resource, machine)
+    if any(chain.missing is not None for chain in sight.chains):
+        # A merge that ends between two of these readings takes a file away: what is missing twice is missing.
+        return _look_once(host, place, resource, machine)
+    return sight
+
+
+def _look_once(host: Host, place: Place, resource: VmResource, machine: VirtualMachine) -> Sight:
     settings = place.hyperv.settings(host, machine.id)
     disks = place.hyperv.disks(host, machine.id)
     chains = [read_chain(d.controller, d.path, lambda path: place.hyperv.file(host, path)) for d in disks]

@@ -61,7 +61,7 @@ class DhcpMigrate:
         """One per migration; reading alone needs none."""
         if parameters.state == INVENTORIED:
             return Journal(NoStore(), host.clock.now, host.controller)
-        return host.journal(self.module, parameters.migration_id)
+        return host.journal(self.module, parameters.migration_id, exclusive=True)
 
     def observe(self, host: Host, parameters: Parameters, journal: Entry | None) -> Migration:
         """A run with nothing to do reads only what tells that. Errors: Refusal."""

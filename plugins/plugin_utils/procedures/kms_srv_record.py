@@ -340,9 +340,20 @@ def _is_change(change: Change) -> bool:
 
 def _step(state: State, change: Change) -> Step:
     def do() -> None:
-        _apply(state.records, change, state.server)
+        try:
+            _apply(state.records, change, state.server)
+        except (WsmanFault, CmdletFailed):
+            if not _is_made(change, state.records.read(change.zone, owner_in(change.zone))):
+                raise
+            # Another run was faster.
 
     return Step(name=_sentence(change), do=do, undo=_way_back(state, change.zone))
+
+
+def _is_made(change: Change, found: Sequence[SrvRecord]) -> bool:
+    there = [each.data for each in found]
+    is_gone = change.old is None or change.old.data not in there
+    return is_gone and (change.new is None or change.new.data in there)
 
 
 def _way_back(state: State, zone: str) -> Any:

@@ -127,8 +127,16 @@ class MovingStore:
         self._local.remove()
         self._has_key = False
         if self._in_group:
-            cluster.delete_group_text(self.host, self.windows, self.group)
+            self._remove_from_group()
             self._in_group = False
+
+    def _remove_from_group(self) -> None:
+        try:
+            cluster.delete_group_text(self.host, self.windows, self.group)
+        except (CmdletFailed, ProcessFailed):
+            if cluster.read_group_text(self.host, self.windows, self.group, shown=self.shown) is not None:
+                raise
+            # Another run that followed this journal has removed it.
 
 
 def _is_only_here(text: str) -> bool:

@@ -20,7 +20,7 @@ from ...errors import (
     StepTimeout,
     WsmanFault,
 )
-from ...journal import Entry, utc_text
+from ...journal import Entry, Superseded, utc_text
 from ...windows import dhcp, migration, transfer
 from ...windows.server import ServerSystem, answers_ping, fixed_disks, read_server, restart_is_pending
 from ...windows.services import find_service
@@ -546,6 +546,10 @@ class Import:
 
     def _install(self) -> None:
         machine = self._machine
+        if self._host.history(MODULE, self._parameters.migration_id).find() is not None:
+            # Looked at again now that the journal keeps others out: one of them came to its end since the first look.
+            machine.journal.remove()
+            raise Superseded(f"{self._host.name} has just become the new server of {self._parameters.migration_id}")
         if self._new.missing_features:
             try:
                 change = roles.install(machine, self._new.missing_features)

@@ -184,7 +184,7 @@ def refuse_busy(parameters: Parameters, state: State) -> None:
     host = state.machine.host
     busy = next(((name, entry) for name, entry in (state.others or {}).items() if is_open(entry)), None)
     entry = state.journal
-    if busy is None and entry is not None and is_open(entry) and entry.get("controller") != host.controller:
+    if busy is None and entry is not None and is_open(entry) and _may_live(entry, host.controller):
         touched = decode_moment(str(entry.get("updated_utc")))
         if host.clock.now() - touched < _BUSY:
             busy = (parameters.migration_id, entry)
@@ -195,6 +195,23 @@ def refuse_busy(parameters: Parameters, state: State) -> None:
             f"Finish it on {busy[1].get('controller')} or use rolled_back.",
             step(parameters),
         )
+
+
+def _may_live(entry: Entry, controller: str) -> bool:
+    """Whether the run of a journal may be at work still: of another controller nobody can tell."""
+    if entry.get("controller") != controller:
+        return True
+    process = entry.get("process")
+    if not isinstance(process, int) or process in (0, os.getpid()):
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # It lives, and belongs to another user.
+        return True
+    return True
 
 
 def _controller_problem(home: Path) -> str:

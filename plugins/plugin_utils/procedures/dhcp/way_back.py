@@ -18,7 +18,11 @@ from .manifest import ROLLED_BACK, load
 
 
 def serve_again(machine: Machine) -> None:
-    """Has the old server serve as its journal says it did: start mode, authorization, service, in this order."""
+    """Has the old server serve as its journal says it did: start mode, authorization, service, in this order.
+
+    Errors: Superseded; another run may have retired it by now.
+    """
+    machine.journal.check()
     entry = machine.entry
     machine.set_start_mode(str(entry.get("prev_start_mode") or ""))
     if entry.get("prev_authorized"):
