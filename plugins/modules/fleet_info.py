@@ -94,6 +94,8 @@ notes:
   - The task belongs to the first host of the play, and so does what it registers. Let the tasks that use it be
     C(run_once).
   - With C(serial) it runs once for each batch.
+  - The strategies P(ansible.builtin.free#strategy) and P(ansible.builtin.host_pinned#strategy) refuse every module that
+    runs once for all hosts.
 seealso:
   - module: fieldnotes.windows.cim_query
   - module: fieldnotes.windows.disable_ipv6
