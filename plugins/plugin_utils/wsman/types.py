@@ -85,7 +85,7 @@ def cim_type(annotation: Any) -> CimType:
     """Reads an annotation: ``uint32``, ``str | None``, ``tuple[uint16, ...]``, a bound class. Errors: TypeError."""
     origin = typing.get_origin(annotation)
     if origin in (Union, getattr(_types, "UnionType", Union)):
-        inner = [a for a in typing.get_args(annotation) if a is not type(None)]
+        inner = [a for a in typing.get_args(annotation) if a is not _types.NoneType]
         if len(inner) != 1 or len(typing.get_args(annotation)) != 2:
             raise TypeError(f"{annotation}: a CIM type is one type, or one type and None")
         found = cim_type(inner[0])
