@@ -53,10 +53,19 @@ EPOCH = datetime(1601, 1, 1, tzinfo=timezone.utc)
 KEYS = frozenset({"ContainerName", "DnsServerName", "DomainName", "OwnerName", "RecordClass", "RecordData"})
 
 declare(
+    "dns.srv_keys",
+    {
+        "all": "all six properties that tell which record it is are keys",
+        "fewer": "DomainName and RecordClass are none",
+    },
+    open_question="the keys of MicrosoftDNS_SRVType; its page names none",
+    page="kms_srv_record",
+)
+declare(
     "dns.wmi_namespace",
     {"present": "root/MicrosoftDNS is there with the DNS server", "absent": "only the cmdlets are"},
     open_question="whether every Windows with the DNS server role has root/MicrosoftDNS",
-    page="kms_host",
+    page="kms_srv_record",
 )
 declare(
     "dns.zone_type",
@@ -65,7 +74,7 @@ declare(
         "from_zero": "it has those of CreateZone: 0 primary, 1 secondary, 2 stub, 3 forwarder",
     },
     open_question="the numbers of MicrosoftDNS_Zone.ZoneType; the class page prints none",
-    page="kms_host",
+    page="kms_srv_record",
 )
 declare(
     "dns.missing_name",
@@ -74,7 +83,7 @@ declare(
         "empty": "it puts out nothing",
     },
     open_question="what Get-DnsServerResourceRecord says of a name that has no records",
-    page="kms_host",
+    page="kms_srv_record",
 )
 
 
@@ -283,7 +292,11 @@ def _class_of(kind: str) -> str:
 
 @dns.shape(NAMESPACE, "MicrosoftDNS_SRVType")
 def srv_shape(host: Host) -> Shape:
-    return Shape(keys=KEYS)
+    return Shape(keys=_key_names(host))
+
+
+def _key_names(host: Host) -> frozenset[str]:
+    return KEYS if host.switches["dns.srv_keys"] == "all" else KEYS - {"DomainName", "RecordClass"}
 
 
 @dns.shape(NAMESPACE, "MicrosoftDNS_CNAMEType")
@@ -337,7 +350,8 @@ def _found(host: Host, instance: Instance, kind: str) -> tuple[Zone, Record]:
 def _made(host: Host, zone: Zone | None, record: Record, error: int) -> Instance:
     if error or zone is None:
         raise Fault(from_win32(error))
-    return {"RR": Reference(NAMESPACE, _class_of(record.kind), _keys(host, zone, record))}
+    keys = {name: value for name, value in _keys(host, zone, record).items() if name in _key_names(host)}
+    return {"RR": Reference(NAMESPACE, _class_of(record.kind), keys)}
 
 
 @dns.method(NAMESPACE, "MicrosoftDNS_SRVType", "CreateInstanceFromPropertyData")

@@ -65,7 +65,7 @@ SL_E_CHPA_MAXIMUM_UNLOCK_EXCEEDED = 0xC004C008
 SL_E_CIDIID_INVALID_DATA = 0xC004F02C
 SL_E_VL_BINDING_SERVICE_UNAVAILABLE = 0xC004F074
 SL_I_OOB_GRACE_PERIOD = 0x4004F00C
-ERROR_SERVICE_DISABLED, ERROR_PROCESS_ABORTED = 1058, 1067
+ERROR_SERVICE_DISABLED, ERROR_SERVICE_NOT_ACTIVE, ERROR_PROCESS_ABORTED = 1058, 1062, 1067
 ERROR_WSMAN_OPERATION_TIMEDOUT = 2150858793
 
 PUBLISHING_FAILED, PUBLISHED = 12293, 12294
@@ -107,6 +107,26 @@ declare(
         "at_once": "it listens at once",
     },
     open_question="whether the service listens as soon as the host is activated",
+    page="kms_host",
+)
+declare(
+    "licensing.demand_start",
+    {
+        "starts": "a request to the licensing classes starts the service if it is stopped",
+        "refuses": "it fails with ERROR_SERVICE_NOT_ACTIVE until somebody starts the service",
+    },
+    open_question="whether a request to the licensing classes starts a stopped service",
+    page="kms_host",
+)
+declare(
+    "licensing.no_internet",
+    {
+        "0x80072EE7": "an activation without a way to the Internet fails with WININET_E_NAME_NOT_RESOLVED",
+        "0x80072EE2": "with WININET_E_TIMEOUT",
+        "0x80072EFD": "with WININET_E_CANNOT_CONNECT",
+        "0x8004FE33": "with the code of a proxy that wants a logon",
+    },
+    open_question="with which of the network errors an activation fails",
     page="kms_host",
 )
 declare(
@@ -175,7 +195,7 @@ class LicensingState:
     products: list[Product] = field(default_factory=list)
     cmid: str = ""
     internet: bool = True
-    internet_error: int = 0x80072EE7
+    internet_error: int | None = None
     confirmation_id: str | None = None
     installation_digits: int = 63
     activation_seconds: float = 0.0
@@ -264,7 +284,8 @@ def build(host: Host, data: Any, path: str) -> LicensingState:
                 product.count = integer(count, f"{path}.counts.{tail}", 0)
                 product.requests = {"Total": count * 3, "Failed": 1, "Licensed": count}
     state.internet = boolean(given.get("internet", True), f"{path}.internet")
-    state.internet_error = integer(given.get("internet_error", 0x80072EE7), f"{path}.internet_error")
+    if "internet_error" in given:
+        state.internet_error = integer(given["internet_error"], f"{path}.internet_error")
     state.confirmation_id = given.get("confirmation_id")
     state.installation_digits = integer(given.get("installation_digits", 63), f"{path}.installation_digits")
     state.activation_seconds = number(given.get("activation_seconds", 0), f"{path}.activation_seconds")
@@ -404,6 +425,8 @@ def _reach(host: Host) -> LicensingState:
     if service.state == "Stopped":
         if service.fails is not None:
             raise Fault(from_win32(ERROR_PROCESS_ABORTED), "The process terminated unexpectedly.")
+        if host.switches["licensing.demand_start"] == "refuses":
+            raise Fault(from_win32(ERROR_SERVICE_NOT_ACTIVE), "The service has not been started.")
         service_provider.start(host, service)
     return host.state(LicensingState)
 
@@ -613,7 +636,8 @@ def activate(host: Host, instance: Instance, inputs: Instance) -> None:
     if "VOLUME_KMSCLIENT" in product.description:
         raise _failure(host, SL_E_VL_BINDING_SERVICE_UNAVAILABLE)
     if not state.internet:
-        raise _failure(host, state.internet_error)
+        told = int(host.switches["licensing.no_internet"], 16)
+        raise _failure(host, told if state.internet_error is None else state.internet_error)
     key = state.keys[product.key] if product.key in state.keys else Key("")
     if key.rejected:
         raise _failure(host, key.rejected)
