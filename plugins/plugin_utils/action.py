@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
@@ -58,7 +59,7 @@ class FieldnotesAction(ActionBase):
                 name=name,
                 session=sessions.enter_context(Session(settings)),
                 clock=self.clock,
-                tell=_tell(name),
+                tell=_tell(name, hidden(arguments, self.secrets)),
                 controller=socket.gethostname(),
                 open_peer=peers(inventory, sessions, self.clock),
             )
@@ -108,8 +109,8 @@ def library_missing() -> dict[str, Any]:
     }
 
 
-def _tell(name: str) -> Callable[[str], None]:
-    return lambda line: display.display(f"[{name}] {line}")
+def _tell(name: str, secrets: Sequence[re.Pattern[str]] = ()) -> Callable[[str], None]:
+    return lambda line: display.display(f"[{name}] {without(line, secrets)}")
 
 
 def _result(outcome: Outcome, diff: bool) -> dict[str, Any]:

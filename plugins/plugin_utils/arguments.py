@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -46,21 +47,25 @@ def validated(spec: Mapping[str, Any], arguments: Mapping[str, Any], secrets: It
     return parameters
 
 
-def hidden(arguments: Mapping[str, Any], secrets: Iterable[str]) -> list[str]:
-    """The texts that nobody may see."""
-    return [str(arguments[name]) for name in secrets if arguments.get(name)]
+def hidden(arguments: Mapping[str, Any], secrets: Iterable[str]) -> list[re.Pattern[str]]:
+    """What nobody may see.
+
+    Windows and the modules write a secret otherwise than the user: in capitals, in other groups or in none.
+    """
+    texts = (re.sub(r"[\s-]", "", str(arguments[name])) for name in secrets if arguments.get(name))
+    return [re.compile(r"[\s-]*".join(map(re.escape, text)), re.IGNORECASE) for text in texts if text]
 
 
-def without(value: Any, texts: Sequence[str]) -> Any:
+def without(value: Any, patterns: Sequence[re.Pattern[str]]) -> Any:
     """The same value with every secret in any text replaced."""
-    if not texts:
+    if not patterns:
         return value
     if isinstance(value, str):
-        for secret in texts:
-            value = value.replace(secret, _HIDDEN)
+        for pattern in patterns:
+            value = pattern.sub(_HIDDEN, value)
         return value
     if isinstance(value, Mapping):
-        return {key: without(inner, texts) for key, inner in value.items()}
+        return {key: without(inner, patterns) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [without(inner, texts) for inner in value]
+        return [without(inner, patterns) for inner in value]
     return value

@@ -17,7 +17,6 @@ from support.dhcp import DC, ID, NEW, OLD, PASSWORD, network
 from winsim import Fleet, serve
 from winsim.http import Served
 from winsim.providers.dhcp import is_serving, violations
-from winsim.providers.migration import Migration
 
 
 @contextmanager
@@ -67,23 +66,3 @@ def test_the_role_brings_both_servers_back_before_the_point_of_no_return(tmp_pat
         assert is_serving(served.fleet.host(OLD))
         assert not is_serving(served.fleet.host(NEW))
         assert violations(served.fleet) == []
-
-
-def test_the_store_password_is_nowhere_in_the_most_verbose_output(tmp_path: Path) -> None:
-    with fleet(old=STOPS, switches={"migration.failure": "error"}) as served:
-        served.fleet.host(OLD).state(Migration).failures["export"] = f"cannot use {PASSWORD} here"
-        arguments = {
-            "state": "exported",
-            "method": "smig",
-            "migration_id": ID,
-            "controller_dir": str(tmp_path / "dhcp"),
-            "authorize_via": DC,
-            "store_password": "{{ store_password }}",
-        }
-        inventory = served.inventory()
-        inventory["all"]["children"]["windows"]["vars"]["store_password"] = PASSWORD
-        run = Controller(tmp_path, inventory).task(OLD, "dhcp_migrate", arguments, "-vvvvv")
-        assert run.exit_code == 2, run.output
-        assert "o09_export failed" in run.output
-        assert "cannot use" in run.output
-        assert PASSWORD not in run.output

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The playbook and the role of kms_host, as a user runs them, and everything that a user or a listener could read."""
+"""The playbook and the role of kms_host, as a user runs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from winsim.http import Served
 
 FLEET = ROOT / "extensions" / "molecule" / "kms_host" / "files" / "fleet.yml"
 KEY = "-".join(["AAAAA"] * 5)
-CONFIRMATION = "0123456789" * 4 + "01234567"
 
 
 @pytest.fixture
@@ -41,24 +40,3 @@ def test_the_playbook_makes_a_kms_host_and_the_second_run_changes_nothing(
     assert "KMS1 listens on TCP 1688; it activates nobody yet" in first.output
     second = controller.run(playbook, "-e", wanted)
     assert (second.exit_code, second.changed) == (0, {"KMS1": 0}), second.output
-
-
-@pytest.mark.parametrize(
-    ("key", "told"),
-    [
-        (KEY, "confirmation ID refused (0xC004F02C)"),
-        ("ZZZZZ-YYYYY-XXXXX-WWWWW-VVVVV", "Windows does not accept the key (0xC004F050)"),
-        ("QQQQQ-not-a-key", "product_key is not a 5x5 product key"),
-    ],
-)
-def test_no_key_is_ever_shown(served: Served, controller: Controller, key: str, told: str) -> None:
-    served.fleet.clock.speed = 50
-    arguments = {"product_key": key, "activation": "phone", "confirmation_id": CONFIRMATION}
-    run = controller.task("all", "kms_host", arguments, "--diff", "-vvvvv")
-    assert told in run.output
-    host = served.fleet.host("KMS1")
-    kept = json.dumps(host.fleet.dump()["hosts"]["KMS1"]["states"]["registry"])
-    for secret in (key, CONFIRMATION):
-        assert secret not in run.output
-        assert secret not in kept
-        assert secret.encode() not in bytes(host.plaintext)

@@ -28,7 +28,7 @@ KINDS = {
     "reboot": "the request takes effect, then the host restarts without an answer and is up again after `seconds`",
     "http_500": "HTTP 500 without SOAP, no effect",
     "unauthorized": "HTTP 401 and the end of the connection's authentication, no effect",
-    "fault": "a WS-Management fault with `number` and `subcode`, no effect",
+    "fault": "a WS-Management fault with `number`, `subcode` and, where it is given, `text`; no effect",
     "delay": "the answer waits `seconds` of the clock, or until `Trouble.release` is called if `seconds` is None",
     "truncated": "half of the body arrives, then the connection ends; the request takes effect",
     "malformed": "the body of the answer is not XML; the request takes effect",
@@ -57,6 +57,7 @@ class Trouble:
     number: int = 2150858770
     subcode: str = "w:InternalError"
     detail: str | None = None
+    text: str | None = None
     seconds: float | None = 0.0
     size: int = 8 * 1024 * 1024
     times: int = 1

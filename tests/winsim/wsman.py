@@ -97,7 +97,7 @@ def _unauthorized(host: Host, trouble: Trouble, request: Request) -> tuple[Answe
 
 
 def _planned_fault(host: Host, trouble: Trouble, request: Request) -> tuple[Answer, int | None]:
-    fault = Fault(trouble.number, trouble.subcode, detail=trouble.detail)
+    fault = Fault(trouble.number, trouble.subcode, detail=trouble.detail, reason=trouble.text)
     return _fault(host, fault, request.message_id), fault.number
 
 
