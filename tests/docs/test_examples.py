@@ -146,11 +146,12 @@ def commands() -> Iterator[tuple[str, str]]:
                 yield str(path.relative_to(ROOT)), line.strip()
 
 
-def test_every_verb_of_dev_on_a_page_is_there() -> None:
+def test_every_verb_of_dev_on_a_page_or_in_a_workflow_is_there() -> None:
     known = set(re.findall(r"(?m)^  (\w+) ", (ROOT / "dev").read_text(encoding="utf-8").split("EOF")[1]))
     named = {
         verb
-        for path in [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+        for path in [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / ".github").rglob("*.*")]
+        if path.is_file()
         for verb in re.findall(r"\./dev ([a-z]+)", path.read_text(encoding="utf-8"))
     }
     assert {"demo", "sim"} <= named <= known
