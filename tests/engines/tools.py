@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,15 @@ SECRET = "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA"
 def nodes(count: int) -> dict[str, Any]:
     """A fleet of plain hosts N01, N02 ..."""
     return {"hosts": {f"N{number:02d}": {} for number in range(1, count + 1)}}
+
+
+def finished(process: subprocess.Popen[bytes], code: int = 0) -> bytes:
+    """What a command printed, which must end with that exit code."""
+    output, errors = process.communicate()
+    assert process.returncode == code, (
+        f"exit code {process.returncode}: {((output or b'') + errors).decode(errors='replace')}"
+    )
+    return output
 
 
 @dataclass(frozen=True)
@@ -47,30 +58,31 @@ class Tools:
             "ARA_BASE_DIR": str(self.folder / "ara"),
         }
 
-    def start(self, *command: str | Path, given: Path | None = None, **settings: str) -> subprocess.Popen[bytes]:
-        """A command whose input is a file or nothing. settings: further variables of its environment."""
+    def start(
+        self,
+        *command: str | Path,
+        given: Path | None = None,
+        into: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """A command. given, into: the files of its input and output; settings: further variables of its environment."""
         if not (ENVIRONMENT / "stamp").exists():
             pytest.fail("the tools are not installed: ./dev engines installs them and runs these tests")
-        source = given.open("rb") if given else None
-        try:
+        with contextlib.ExitStack() as files:
             return subprocess.Popen(
                 [ENVIRONMENT / "bin" / command[0], *command[1:]],
                 cwd=self.folder,
-                env={**self.environment, **settings},
-                stdin=source or subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                env={**self.environment, **(settings or {})},
+                stdin=files.enter_context(given.open("rb")) if given else subprocess.DEVNULL,
+                stdout=files.enter_context(into.open("wb")) if into else subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
-        finally:
-            if source:
-                source.close()
 
-    def run(self, *command: str | Path, code: int = 0, given: Path | None = None, **settings: str) -> bytes:
+    def run(
+        self, *command: str | Path, code: int = 0, given: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> bytes:
         """What a command printed, which must end with that exit code."""
-        process = self.start(*command, given=given, **settings)
-        output, _nothing = process.communicate()
-        assert process.returncode == code, output.decode(errors="replace")
-        return output
+        return finished(self.start(*command, given=given, settings=settings), code)
 
     def write(self, name: str, content: Any) -> Path:
         """A YAML file below the folder."""
