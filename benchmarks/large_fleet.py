@@ -26,7 +26,7 @@ def large_fleet(hosts: int) -> dict[str, Any]:
     clusters: dict[str, Any] = {}
     farms: dict[str, Any] = {}
     for name, kind, number in _named(hosts):
-        described[name] = {**_KINDS[kind](number), "winrm": {"listen": _loopback(number), "http_port": 5985}}
+        described[name] = {**_KINDS[kind](number), "winrm": {"listen": _loopback(number)}}
         if kind == "node":
             clusters.setdefault(f"CL{number // _BLOCK:04}", {"nodes": []})["nodes"].append(name)
         elif kind == "web":
