@@ -44,7 +44,8 @@ def test_no_more_run_than_are_allowed() -> None:
 
 def test_a_job_that_never_ends_holds_up_no_other() -> None:
     released = threading.Event()
-    jobs = [("dead", released.wait), *((f"h{number}", lambda: None) for number in range(10))]
+    jobs: list[tuple[str, Callable[[], object]]] = [("dead", released.wait)]
+    jobs += [(f"h{number}", lambda: None) for number in range(10)]
     try:
         ended = {name: in_time for name, in_time, _seconds in fan_out(jobs, at_once=1, deadline=1.0)}
     finally:
