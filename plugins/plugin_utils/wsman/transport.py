@@ -27,6 +27,7 @@ from .libraries import (
     Retry,
     certifi,
 )
+from .rehearsal import rehearse
 
 MAX_ANSWER = 32 * 1024 * 1024
 """Bytes of one answer at most: sixty-five times the largest envelope that Windows sends by default."""
@@ -53,6 +54,7 @@ def default_bundle() -> str:
 if not libraries.missing:
     with contextlib.suppress(OSError):
         tls_context(default_bundle())
+    rehearse()
 
 
 class Adapter(HTTPAdapter):
