@@ -22,13 +22,14 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Cost:
-    """One run of a command. cpu, wall: seconds; the others: peak bytes, of children 0 where nobody looked.
+    """One run of a command. cpu, main_cpu, wall: seconds; the others: peak bytes. 0 where nobody looked.
 
-    rss: of the largest process of the tree; worker_rss: of the largest child; worker_own: what of a child no other
-    process shares.
+    main_cpu: of the command's own process, without its children; rss: of the largest process of the tree; worker_rss:
+    of the largest child; worker_own: what of a child no other process shares.
     """
 
     cpu: float
+    main_cpu: float
     wall: float
     rss: int
     worker_rss: int
@@ -58,7 +59,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], output: Path, *,
         last = "\n".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
         raise CommandFailed(f"{command[0]} ended with exit code {process.returncode}:\n{last}")
     cpu = usage.ru_utime + usage.ru_stime
-    return Cost(cpu, wall, usage.ru_maxrss * 1024, watch.peak, watch.own)
+    return Cost(cpu, watch.cpu, wall, usage.ru_maxrss * 1024, watch.peak, watch.own)
 
 
 class _Watch(threading.Thread):
@@ -68,12 +69,17 @@ class _Watch(threading.Thread):
         super().__init__(daemon=True)
         self.peak = 0
         self.own = 0
+        self.cpu = 0.0
+        self._stat = Path(f"/proc/{pid}/stat")
         self._children = Path(f"/proc/{pid}/task/{pid}/children")
         self._ended = threading.Event()
 
     def run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
             with contextlib.suppress(OSError):
+                # utime and stime in ticks; the name before them, in parentheses, may hold spaces.
+                ticks = self._stat.read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
+                self.cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
                 children = self._children.read_text(encoding="ascii").split()
                 for child in children:
                     self.peak = max(self.peak, _kilobytes(f"/proc/{child}/status", "VmHWM") * 1024)

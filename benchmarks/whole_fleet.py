@@ -47,13 +47,17 @@ FLEET_INFO = [
 
 @dataclass(frozen=True)
 class Row:
-    """One run. cpu, wall, server_cpu: seconds; requests: of all hosts; the rest: peak MiB, as in accounting.Cost."""
+    """One run. cpu, main_cpu, wall, server_cpu: seconds; requests: of all hosts; the rest: peak MiB.
+
+    What is of which process: accounting.Cost.
+    """
 
     what: str
     hosts: int
     forks: int
     wall: float
     cpu: float
+    main_cpu: float
     server_cpu: float
     requests: int
     rss: int
@@ -69,6 +73,7 @@ class Row:
             f"{self.wall:.1f}",
             f"{self.hosts / self.wall:.1f}",
             f"{self.cpu / self.hosts * 1000:.1f}",
+            f"{self.main_cpu / self.hosts * 1000:.1f}",
             f"{self.server_cpu / self.hosts * 1000:.1f}",
             f"{self.requests / self.hosts:.1f}",
             f"{self.rss}",
@@ -84,6 +89,7 @@ HEADINGS = (
     "wall s",
     "hosts/s",
     "controller CPU ms/host",
+    "of it the main process",
     "winsim CPU ms/host",
     "requests/host",
     "largest process MiB",
@@ -118,7 +124,7 @@ class Site:
         cost = run(command, environment(self._folder, forks), self._folder / "output", memory=True)
         traffic = self._server.traffic()
         sizes = [size >> 20 for size in (cost.rss, cost.worker_rss, cost.worker_own)]
-        return Row(what, self._hosts, forks, cost.wall, cost.cpu, traffic.cpu, traffic.requests, *sizes)
+        return Row(what, self._hosts, forks, cost.wall, cost.cpu, cost.main_cpu, traffic.cpu, traffic.requests, *sizes)
 
 
 def rows(sizes: Sequence[int], forks: Sequence[int]) -> Iterator[Row]:
