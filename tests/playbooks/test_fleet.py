@@ -72,7 +72,11 @@ def test_the_site_is_predicted_then_made_and_then_stays(served: Served, controll
 
 
 def test_one_task_tells_the_same_of_all_hosts_and_the_play_goes_on(served: Served, controller: Controller) -> None:
-    controller.inventory["all"]["children"]["windows"]["hosts"]["N2"]["ansible_port"] = 1
+    windows = controller.inventory["all"]["children"]["windows"]
+    windows["hosts"]["N2"]["ansible_port"] = 1
+    for host in windows["hosts"].values():
+        del host["ansible_user"]
+    keywords = {"connection": windows["vars"].pop("ansible_connection"), "remote_user": "Administrator"}
     wanted = [
         {"module": "disable_ipv6", "arguments": {"state": "{{ disable_ipv6_state }}"}},
         {"module": "hang_recovery", "arguments": {"action": "log"}, "hosts": "{{ groups['cluster_nodes'] }}"},
@@ -83,7 +87,7 @@ def test_one_task_tells_the_same_of_all_hosts_and_the_play_goes_on(served: Serve
         {"ansible.builtin.debug": {"msg": count}, "run_once": True},
         {"fieldnotes.windows.ipv6_info": {}, "when": "inventory_hostname != 'N2'"},
     ]
-    run = controller.run([{"hosts": "windows", "gather_facts": False, "tasks": tasks}])
+    run = controller.run([{"hosts": "windows", "gather_facts": False, "tasks": tasks, **keywords}])
     assert run.exit_code == 0, run.output
     assert "3 would change, http://127.0.0.1:1/wsman cannot be reached" in run.output
     # It belongs to the first host, and a host that is unreachable for it is not lost for the play.
