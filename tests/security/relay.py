@@ -77,8 +77,8 @@ class Relay:
     """Listens on a port of 127.0.0.1 and speaks to a host's WinRM for whoever comes, connection by connection.
 
     ask, tell: change a request before the host gets it, an answer before the controller gets it; invent: answer a
-    request in the host's place. shown: with it the relay is a TLS server that shows this certificate, and a TLS client
-    that believes any host. heard: everything, as the controller sent and got it.
+    request in the host's place. shown: with it the relay is a TLS server that shows this certificate. tls: whether it
+    is a TLS client, which believes any host. heard: everything, as the controller sent and got it.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Relay:
         tell: Change | None = None,
         invent: Invent | None = None,
         shown: ssl.SSLContext | None = None,
+        tls: bool = False,
     ) -> None:
         self.heard = Heard()
         self._target = port
@@ -96,6 +97,7 @@ class Relay:
         self._tell = tell or (lambda message: message)
         self._invent = invent or (lambda message: None)
         self._shown = shown
+        self._tls = tls
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
@@ -145,7 +147,7 @@ class Relay:
 
     def _connect(self) -> socket.socket:
         host = self._keep(socket.create_connection(("127.0.0.1", self._target)))
-        if self._shown is None:
+        if not self._tls:
             return host
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False

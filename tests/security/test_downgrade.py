@@ -45,8 +45,9 @@ def between(auth: str = "ntlm", winrm: dict[str, Any] | None = None, **changes: 
     """A node of a cluster, and somebody between it and its controller who does not know the password."""
     host = {"build": 17763, "winrm": {"credssp": auth == "credssp", **(winrm or {})}}
     with World({**FLEET, "hosts": {"N1": host}}) as world:
-        port = world.served.https_port("N1") if "shown" in changes else world.served.http_port("N1")
-        with Relay(port, **changes) as relay:
+        tls = changes.pop("tls", "shown" in changes)
+        port = world.served.https_port("N1") if tls else world.served.http_port("N1")
+        with Relay(port, tls=tls, **changes) as relay:
             yield world, relay
 
 
@@ -333,6 +334,16 @@ def test_it_is_the_channel_binding_that_stops_it(tmp_path: Path) -> None:
     with between(shown=server(authority, tmp_path)) as (world, relay):
         result = change(world, relay, **tls, ansible_psrp_negotiate_send_cbt=False)
         assert result["changed"], result
+
+
+@pytest.mark.parametrize("hardening", ["Strict", "Relaxed"])
+def test_a_logon_over_http_is_taken_over_https_unless_the_host_is_strict(hardening: str) -> None:
+    with between(winrm={"cbt": hardening}, tls=True) as (world, relay):
+        result = change(world, relay)
+        if hardening == "Strict":
+            stopped(world, relay, result, "refused the credentials")
+        else:
+            assert result["changed"], result
 
 
 def test_a_relay_whose_certificate_nobody_trusts_hears_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from security.secrets import forms, found
 from security.watch import Watched, files, processes
 from support.dhcp import DC, ID, OLD, network
+from support.dhcp import NEW as NEW_SERVER
 from winsim.providers.migration import Migration
 from winsim.providers.registry import RegistryState
 from winsim.trouble import Asked, Trouble, troubles_of
@@ -242,4 +243,56 @@ def test_the_password_of_the_account_goes_nowhere(account: str, right: bool, tmp
         run = watched.run("K1", "kms_host_info", {}, "--diff", **variables)
         assert run.exit_code == (0 if right else 4), run.output
         assert "Traceback" not in run.output
+        assert found(SECRETS, watched.places()) == []
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
+def test_the_passwords_of_a_fleet_go_nowhere(right: bool, tmp_path: Path) -> None:
+    with Watched(kms(), tmp_path) as watched:
+        if not right:
+            watched.fleet.host("K1").users["Administrator"].password = "another one"
+        run = watched.run("K1", "fleet_info", {"procedures": [{"module": "kms_host_info"}]}, ansible_password=PASSWORD)
+        assert "K1" in run.output, run.output
+        assert "Traceback" not in run.output
+        assert found(SECRETS, watched.places()) == []
+
+
+# Roles, which check their arguments themselves
+
+KMS_ROLE: dict[str, tuple[dict[str, Any], str]] = {
+    "used": ({}, "changed=1"),
+    "beside an argument of the wrong type": ({"kms_host_listening_port": "none"}, "kms_host_listening_port"),
+    "of the wrong shape": ({"kms_host_product_key": f"{NEW}-"}, "is not a 5x5 product key"),
+    "of the wrong type": ({"kms_host_product_key": {"key": NEW}}, "is not a 5x5 product key"),
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("case", KMS_ROLE)
+def test_a_role_keeps_the_product_key_to_itself(case: str, tmp_path: Path) -> None:
+    variables, told = KMS_ROLE[case]
+    given = {"kms_host_product_key": NEW, **variables}
+    with Watched(kms(), tmp_path) as watched:
+        run = watched.play({"hosts": "K1", "roles": ["fieldnotes.windows.kms_host"]}, "--diff", **given)
+        assert told in run.output, run.output
+        assert found(SECRETS, watched.places()) == []
+
+
+@pytest.mark.faults
+def test_a_role_that_fails_on_its_way_keeps_the_store_password_to_itself(tmp_path: Path) -> None:
+    variables = {
+        "dhcp_migrate_id": ID,
+        "dhcp_migrate_old": OLD,
+        "dhcp_migrate_new": NEW_SERVER,
+        "dhcp_migrate_controller_dir": str(tmp_path / "dhcp"),
+        "dhcp_migrate_authorize_via": DC,
+        "dhcp_migrate_method": "smig",
+        "dhcp_migrate_store_password": STORE_PASSWORD,
+    }
+    unable = {"feature_setup": {"unavailable": ["DHCP"]}}
+    fleet = {**network(old=TOOLS, new=unable), "clock": {"speed": 60}, "password": PASSWORD}
+    with Watched(fleet, tmp_path) as watched:
+        run = watched.play({"hosts": OLD, "roles": ["fieldnotes.windows.dhcp_migrate"]}, "--diff", **variables)
+        assert "The old server serves again. n03_role failed" in run.output, run.output
         assert found(SECRETS, watched.places()) == []

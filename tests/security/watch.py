@@ -89,14 +89,17 @@ class Watched:
 
     def run(self, host: str, module: str, arguments: dict[str, Any], *flags: str, **variables: Any) -> Run:
         """A task; variables: of all hosts, to be named in the arguments."""
+        return self.play({"hosts": host, "tasks": [{f"fieldnotes.windows.{module}": arguments}]}, *flags, **variables)
+
+    def play(self, play: dict[str, Any], *flags: str, **variables: Any) -> Run:
+        """A play; variables: of all hosts."""
         options = {name: variables.pop(name) for name in ("connection", "transport", "auth") if name in variables}
         inventory = self.inventory(**options)
         windows = inventory["all"]["children"]["windows"]
         windows["vars"].update(variables)
         for own in windows["hosts"].values():
             own.update({name: value for name, value in variables.items() if name in own})
-        controller = Controller(self.folder, inventory)
-        run = controller.task(host, module, arguments, "-vvvvv", *flags)
+        run = Controller(self.folder, inventory).run([{"gather_facts": False, **play}], "-vvvvv", *flags)
         self._read["the screen"].add(run.output.encode())
         return run
 
