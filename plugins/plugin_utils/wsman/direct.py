@@ -10,6 +10,7 @@ three times as long to come to it. What protects a session in transport.py prote
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import os
 import ssl
@@ -198,8 +199,12 @@ class Direct:
         try:
             connection.sock.settimeout(self._settings.read_timeout)
             connection.request("POST", self._path, body, dict(headers))
-            response = connection.getresponse()
-            return self._read(response)
+            with contextlib.closing(connection.getresponse()) as response:
+                return self._read(response)
+        except (NotWinRM, MalformedAnswer):
+            # What was not read of this answer would be taken for the next one.
+            connection.close()
+            raise
         except TimeoutError as error:
             connection.close()
             raise requests_errors.ReadTimeout(error) from error
