@@ -312,7 +312,7 @@ def _basic(settings: Settings) -> dict[str, str]:
 def _token(answer: _Answer) -> bytes | None:
     """The token that continues the logon. Errors: ValueError."""
     for offered in answer.headers.get_all("WWW-Authenticate", []):
-        scheme, _, token = offered.strip().partition(" ")
+        scheme, _space, token = offered.strip().partition(" ")
         if token and scheme.lower() in _NEGOTIATE:
             return base64.b64decode(token.partition(",")[0].strip())
     return None
