@@ -21,11 +21,11 @@ import yaml
 
 from .accounting import run
 from .large_fleet import large_fleet, with_groups
-from .measuring import ENVIRONMENT, ROOT, environment
+from .measuring import ENVIRONMENT, environment
 from .serving import Server, serving
 
 CONNECTION = "psrp http ntlm"
-SITE = ROOT / "playbooks" / "site.yml"
+SITE = "fieldnotes.windows.site"
 _USUAL_FORKS = 20
 
 FLEET_INFO = [
@@ -105,6 +105,7 @@ class Site:
         self._server = server
         self._folder = folder
         self._hosts = hosts
+        self._environment = environment(folder, _USUAL_FORKS)
         self._inventory = folder / "site.json"
         self._inventory.write_text(json.dumps(with_groups(server.inventories[CONNECTION], hosts)), encoding="utf-8")
         self._fleet_info = folder / "fleet_info.yml"
@@ -116,12 +117,13 @@ class Site:
 
     def fleet_info(self) -> Row:
         """The same look at all hosts in one task."""
-        return self._run("fleet_info", self._fleet_info, 1)
+        return self._run("fleet_info", str(self._fleet_info), 1)
 
-    def _run(self, what: str, playbook: Path, forks: int, *flags: str) -> Row:
-        command = [str(ENVIRONMENT / "bin" / "ansible-playbook"), "-i", str(self._inventory), str(playbook), *flags]
+    def _run(self, what: str, playbook: str, forks: int, *flags: str) -> Row:
+        command = [str(ENVIRONMENT / "bin" / "ansible-playbook"), "-i", str(self._inventory), playbook, *flags]
         self._server.traffic()
-        cost = run(command, environment(self._folder, forks), self._folder / "output", memory=True)
+        settings = {**self._environment, "ANSIBLE_FORKS": str(forks)}
+        cost = run(command, settings, self._folder / "output", memory=True)
         traffic = self._server.traffic()
         sizes = [size >> 20 for size in (cost.rss, cost.worker_rss, cost.worker_own)]
         return Row(what, self._hosts, forks, cost.wall, cost.cpu, cost.main_cpu, traffic.cpu, traffic.requests, *sizes)
