@@ -154,6 +154,22 @@ def test_a_full_volume_stalls_the_merge_with_a_failed_job() -> None:
     assert (job["JobState"], job["JobCompletionStatusCode"]) == (10, 0x80070070)
 
 
+def test_a_machine_moves_when_its_node_restarts_and_stays_where_it_is_when_both_are_up() -> None:
+    of = fleet()
+    of.host("N1").reboot(30)
+    assert machine(of).node == "N2"
+    assert machine(of).state != "running"
+    of.clock.advance(60)
+    assert (machine(of).node, machine(of).state, resource(of).state) == ("N2", "running", ONLINE)
+
+
+def test_a_machine_waits_for_its_node_where_no_other_is_up() -> None:
+    of = fleet()
+    of.host("N2").power_off()
+    of.host("N1").reboot(30)
+    assert machine(of).node == "N1"
+
+
 def test_a_failover_takes_the_volume_along_and_starts_a_machine_that_was_online() -> None:
     of = fleet()
     fail_over(of, machine(of), "N2")
