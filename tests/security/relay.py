@@ -78,7 +78,8 @@ class Relay:
 
     ask, tell: change a request before the host gets it, an answer before the controller gets it; invent: answer a
     request in the host's place. shown: with it the relay is a TLS server that shows this certificate. tls: whether it
-    is a TLS client, which believes any host. heard: everything, as the controller sent and got it.
+    is a TLS client, which believes any host. proxy: whether it is asked as an HTTP proxy. heard: everything, as the
+    controller sent and got it.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Relay:
         invent: Invent | None = None,
         shown: ssl.SSLContext | None = None,
         tls: bool = False,
+        proxy: bool = False,
     ) -> None:
         self.heard = Heard()
+        self.proxy = proxy
         self._target = port
         self._ask = ask or (lambda message: message)
         self._tell = tell or (lambda message: message)
@@ -140,7 +143,7 @@ class Relay:
                 made_up = self._invent(request)
                 if made_up is None:
                     host = host or self._connect()
-                    host.sendall(self._ask(request).data())
+                    host.sendall(self._ask(_of_origin(request) if self.proxy else request).data())
                     made_up = self._tell(_receive(host))
                 self.heard.answers.append(made_up)
                 caller.sendall(made_up.data())
@@ -157,6 +160,13 @@ class Relay:
     def _keep(self, opened: socket.socket) -> socket.socket:
         self._sockets.append(opened)
         return opened
+
+
+def _of_origin(request: Message) -> Message:
+    """A request as a proxy hands it on: with the path for a target, without the host (RFC 9112, section 3.2)."""
+    method, target, version = request.start.split(" ")
+    path = "/" + target.partition("://")[2].partition("/")[2]
+    return dataclasses.replace(request, start=f"{method} {path} {version}")
 
 
 def _receive(source: socket.socket) -> Message:
