@@ -64,16 +64,16 @@ class Main:
     def prepare(self, world: World, home: Path) -> None:
         """The tasks that come before. home: the directory of this run on the controller."""
         for host, module, arguments in self.before:
-            result = world.run(host, module, **self._at(arguments, home))
+            result = world.run(host, module, **self.at(arguments, home))
             assert not {"failed", "unreachable"} & result.keys(), result["msg"]
 
     def run(self, world: World, home: Path, *, check: bool = False, **changes: Any) -> dict[str, Any]:
         """The task itself; changes: to its arguments."""
         variables = {**world.variables(self.host), "ansible_psrp_auth": self.auth}
-        arguments = self._at({**self.arguments, **changes}, home)
+        arguments = self.at({**self.arguments, **changes}, home)
         return world.run(self.host, self.module, check=check, variables=variables, **arguments)
 
-    def _at(self, arguments: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    def at(self, arguments: Mapping[str, Any], home: Path) -> dict[str, Any]:
         return {**arguments, "controller_dir": str(home)} if self.home else dict(arguments)
 
 
