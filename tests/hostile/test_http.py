@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is wrong before the XML begins: HTTP that is none, never ends, is too large, leads elsewhere or asks for ever."""
+"""What is wrong before the XML begins: HTTP that is none, never ends, is too large, leads elsewhere, asks for ever."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_an_answer_in_another_encoding_is_read(encoding: str) -> None:
 )
 def test_a_fault_in_any_language_keeps_its_number(encoding: str, charset: str) -> None:
     def says(asked: Asked) -> Iterable[bytes]:
-        text = fault("Zugriff verweigert für Überprüfung – доступ", "5").encode(encoding, "xmlcharrefreplace")
+        text = fault("Zugriff verweigert für Überprüfung: accès refusé", "5").encode(encoding, "xmlcharrefreplace")
         kind = "application/soap+xml" + (f";charset={charset}" if charset else "")
         return [http(text, "500 Internal Server Error", {"Content-Type": kind})]
 

@@ -81,15 +81,15 @@ class Cim:
         if references:
             wql = f"SELECT * FROM {binding.wmi}{condition}"
             found = self.enumerate(binding.namespace, wql, attempted, references=True)
-            return [self._typed(binding, item) for item in found]
+            return [self._typed(binding, item, attempted) for item in found]
         wql = f"SELECT {', '.join(names)} FROM {binding.wmi}{condition}"
         try:
-            return [self._typed(binding, item) for item in self.enumerate(binding.namespace, wql, attempted)]
+            return [self._typed(binding, item, attempted) for item in self.enumerate(binding.namespace, wql, attempted)]
         except WsmanFault as fault:
             if not refuses_query(fault) or not any(p.since for p in binding.properties.values()):
                 raise
         wql = f"SELECT * FROM {binding.wmi}{condition}"
-        return [self._typed(binding, item) for item in self.enumerate(binding.namespace, wql, attempted)]
+        return [self._typed(binding, item, attempted) for item in self.enumerate(binding.namespace, wql, attempted)]
 
     def query_optional(self, cls: type[C], where: str = "", *, leave_out: Sequence[str] = ()) -> C | None:
         """The one instance that the WHERE text selects, or None. Errors: MalformedAnswer for several."""
@@ -175,8 +175,8 @@ class Cim:
         """One instance by its keys (none for a singleton). Errors: WsmanFault, WBEM_E_NOT_FOUND among them."""
         binding = cls.__cim__
         reference = binding.reference(**keys)
-        element = self.get_element(reference, f"reading {_named(binding.wmi, reference)}")
-        found: C = self._typed(binding, Item(element, reference))
+        attempted = f"reading {_named(binding.wmi, reference)}"
+        found: C = self._typed(binding, Item(self.get_element(reference, attempted), reference), attempted)
         return found
 
     def get_element(self, reference: Reference, attempted: str) -> ET.Element:
@@ -266,10 +266,13 @@ class Cim:
         found: dict[str, list[ET.Element]] = {}
         for one in output:
             found.setdefault(local_name(one).lower(), []).append(one)
-        outputs = {
-            name: decode(found.get(name.lower(), ()), wanted, f"{method.name}.{name}")
-            for name, wanted in method.output_types().items()
-        }
+        try:
+            outputs = {
+                name: decode(found.get(name.lower(), ()), wanted, f"{method.name}.{name}")
+                for name, wanted in method.output_types().items()
+            }
+        except MalformedAnswer as error:
+            raise MalformedAnswer(f"{attempted}: {error}") from error
         if method.void:
             return MethodResult(None, outputs)
         value = return_value(output, attempted)
@@ -293,8 +296,11 @@ class Cim:
         return _expect(body, f"{name}_OUTPUT", attempted)
 
     @staticmethod
-    def _typed(binding: Binding, item: Item) -> Any:
-        typed = binding.decode_object(item.element)
+    def _typed(binding: Binding, item: Item, attempted: str) -> Any:
+        try:
+            typed = binding.decode_object(item.element)
+        except MalformedAnswer as error:
+            raise MalformedAnswer(f"{attempted}: {error}") from error
         return typed.with_reference(item.reference) if item.reference is not None else typed
 
 

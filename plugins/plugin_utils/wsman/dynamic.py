@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Generator, Mapping, Sequence
@@ -172,7 +173,10 @@ def _member(element: ET.Element) -> Member:
     written = _qualifier(element, "CIMTYPE").lower()
     if of or _qualifier(element, "EmbeddedObject").lower() == "true" or written.startswith("object"):
         return Member(name, "", array, of or written.partition(":")[2], False, is_in, is_out)
-    return Member(name, element.get("TYPE", "string").lower(), array, "", _is_key(element), is_in, is_out)
+    kind_of_value = element.get("TYPE", "string").lower()
+    if kind_of_value not in _SCALARS:
+        raise MalformedAnswer(f"the host declares {name} with the type {kind_of_value}, which CIM does not have")
+    return Member(name, kind_of_value, array, "", _is_key(element), is_in, is_out)
 
 
 def _is_key(element: ET.Element) -> bool:
@@ -344,6 +348,12 @@ class Reader:
         return as_json(decoded)
 
     def _untyped(self, element: ET.Element) -> Any:
+        try:
+            return self._guessed(element)
+        except ValueError as error:
+            raise MalformedAnswer(f"property {local_name(element)}: {error}") from error
+
+    def _guessed(self, element: ET.Element) -> Any:
         if child(element, "ReferenceParameters") is not None or child(element, "EndpointReference") is not None:
             return as_json(decode_reference(element))
         wrapper = next((one for one in element if local_name(one) in ("Datetime", "Date", "CIM_DateTime")), None)
@@ -367,6 +377,9 @@ def _is_interval(element: ET.Element) -> bool:
 
 def as_json(value: Any) -> Any:
     """A decoded value as Ansible can return it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no such numbers; XML Schema's names for them.
+        return "NaN" if math.isnan(value) else "INF" if value > 0 else "-INF"
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, datetime.datetime):
