@@ -72,11 +72,13 @@ def refused(world: World, result: dict[str, Any], *words: str) -> None:
 
 @pytest.mark.parametrize("connection", ["psrp", "winrm"])
 @pytest.mark.parametrize("transport", ["http", "https"])
-def test_a_password_becomes_a_ticket(world: World, connection: str, transport: str) -> None:
+def test_a_password_becomes_a_ticket(corp: Realm, world: World, connection: str, transport: str) -> None:
     result = ask(world, variables(world, connection, transport))
     assert result.get("partial_product_key") == "AAAAA", result
     assert {request.user for request in world.requests("N1")} == {"Administrator"}
     assert all(request.secure for request in world.requests("N1"))
+    # The ticket is kept in memory only.
+    assert not (corp.folder / "no-cache").exists()
 
 
 @pytest.mark.parametrize("auth", ["kerberos", "negotiate"])
@@ -173,6 +175,17 @@ def test_clocks_that_differ(
     refused(
         world, ask(world, variables(world, ansible_password=None)), "clocks of controller and domain controller differ"
     )
+
+
+@pytest.mark.parametrize("auth", ["kerberos", "negotiate"])
+def test_only_negotiate_falls_back_to_ntlm(world: World, auth: str) -> None:
+    world.host("N1").users["Administrator"].password = PASSWORD
+    given = variables(world, ansible_user="Administrator@DEAD.EXAMPLE", ansible_psrp_auth=auth)
+    world.host("N1").profile.domain = "dead.example"
+    if auth == "kerberos":
+        refused(world, ask(world, given), "no domain controller of this realm answers")
+    else:
+        assert not ask(world, given).get("unreachable")
 
 
 def test_an_answer_that_was_changed_is_not_believed(world: World) -> None:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from support.world import World
 from winsim.certificates import Authority
@@ -24,9 +26,9 @@ def world(**winrm: Any) -> World:
     return World({"clock": {"speed": 0}, "hosts": {"N1": host}, "clusters": {"CL1": {"nodes": ["N1"]}}})
 
 
-def ask(served: World, without: str = "", **changes: Any) -> dict[str, Any]:
+def ask(served: World, auth: str = "basic", without: str = "", **changes: Any) -> dict[str, Any]:
     """A task that changes nothing, over HTTPS with Basic: the password itself is what a wrong server would get."""
-    variables = {**served.variables("N1", transport="https", auth="basic"), **changes}
+    variables = {**served.variables("N1", transport="https"), "ansible_psrp_auth": auth, **changes}
     variables.pop(without, None)
     return served.run("N1", "hang_recovery", action="live_dump", variables=variables)
 
@@ -58,16 +60,22 @@ BAD = {
 }
 
 
+# The direct connection, and the one by requests.
+BOTH_WAYS = pytest.mark.parametrize("auth", ["basic", "credssp"])
+
+
+@BOTH_WAYS
 @pytest.mark.parametrize("kind", BAD)
-def test_a_certificate_that_cannot_be_believed_is_refused_with_its_reason(kind: str) -> None:
-    with world(certificate=kind) as served:
-        refused(served, ask(served), *BAD[kind])
+def test_a_certificate_that_cannot_be_believed_is_refused_with_its_reason(kind: str, auth: str) -> None:
+    with world(certificate=kind, credssp=True) as served:
+        refused(served, ask(served, auth), *BAD[kind])
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("kind", [*BAD, "revoked"])
-def test_a_user_who_wants_no_check_gets_none(kind: str) -> None:
-    with world(certificate=kind) as served:
-        result = ask(served, without="ansible_psrp_ca_cert", ansible_psrp_cert_validation="ignore")
+def test_a_user_who_wants_no_check_gets_none(kind: str, auth: str) -> None:
+    with world(certificate=kind, credssp=True) as served:
+        result = ask(served, auth, without="ansible_psrp_ca_cert", ansible_psrp_cert_validation="ignore")
         assert not result.get("unreachable"), result
 
 
@@ -110,10 +118,31 @@ def test_a_revoked_certificate_is_believed_without_a_revocation_list() -> None:
         assert not ask(served).get("unreachable")
 
 
-def test_a_bundle_with_a_revocation_list_refuses_what_stands_on_it(tmp_path: Path) -> None:
-    with world(certificate="revoked") as served:
+@BOTH_WAYS
+def test_a_bundle_with_a_revocation_list_refuses_what_stands_on_it(auth: str, tmp_path: Path) -> None:
+    with world(certificate="revoked", credssp=True) as served:
         trusted = bundle(served, tmp_path, served.served.authority.revocation_list())
-        refused(served, ask(served, ansible_psrp_ca_cert=trusted), "was revoked by its CA", "new one")
+        refused(served, ask(served, auth, ansible_psrp_ca_cert=trusted), "was revoked by its CA", "new one")
+
+
+def test_a_directory_with_a_revocation_list_is_a_bundle_too(tmp_path: Path) -> None:
+    with world(certificate="revoked") as served:
+        authority = served.served.authority
+        name = _name_hash(authority.certificate)
+        (tmp_path / f"{name}.0").write_bytes(authority.certificate)
+        assert not ask(served, ansible_psrp_ca_cert=str(tmp_path)).get("unreachable")
+        with_list = tmp_path / "with-list"
+        with_list.mkdir()
+        (with_list / f"{name}.0").write_bytes(authority.certificate)
+        (with_list / f"{name}.r0").write_bytes(authority.revocation_list())
+        assert "was revoked by its CA" in ask(served, ansible_psrp_ca_cert=str(with_list))["msg"]
+
+
+def _name_hash(certificate: bytes) -> str:
+    """What c_rehash calls the file of an authority: X509_NAME_hash of its name in lower case, without its header."""
+    (name,) = x509.load_pem_x509_certificate(certificate).subject
+    canonical = x509.Name([x509.NameAttribute(name.oid, str(name.value).lower())]).public_bytes()[2:]
+    return f"{int.from_bytes(hashlib.sha1(canonical).digest()[:4], 'little'):08x}"
 
 
 def test_a_bundle_with_a_revocation_list_believes_the_others(tmp_path: Path) -> None:
@@ -144,11 +173,12 @@ def test_revocation_counts_with_a_client_certificate_too(tmp_path: Path) -> None
 # TLS
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("versions", ["1.0-1.0", "1.1-1.1", "1.0-1.1"])
 @pytest.mark.parametrize("validation", ["validate", "ignore"])
-def test_a_server_with_old_tls_only_is_refused(versions: str, validation: str) -> None:
-    with world(tls=versions) as served:
-        result = ask(served, ansible_psrp_cert_validation=validation)
+def test_a_server_with_old_tls_only_is_refused(versions: str, validation: str, auth: str) -> None:
+    with world(tls=versions, credssp=True) as served:
+        result = ask(served, auth, ansible_psrp_cert_validation=validation)
         refused(served, result, "offers no version of TLS that this controller takes", "TLS 1.2")
 
 
