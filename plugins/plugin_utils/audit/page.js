@@ -33,13 +33,14 @@
     return element;
   }
 
+  // A copy and no <use>, which costs a shadow tree each.
   function symbol(state) {
+    const drawn = document.getElementById(state);
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("class", `symbol ${state}`);
+    svg.setAttribute("viewBox", drawn.getAttribute("viewBox"));
     svg.setAttribute("aria-hidden", "true");
-    const use = document.createElementNS(SVG, "use");
-    use.setAttribute("href", `#${state}`);
-    svg.append(use);
+    svg.append(...drawn.cloneNode(true).childNodes);
     return svg;
   }
 
