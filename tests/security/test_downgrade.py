@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from security.relay import Change, Message, Relay, answer
 from security.secrets import found
+from support.dhcp import DC, ID, NEW, OLD, Migration, network
 from support.world import World
 from winsim.certificates import Authority
 from winsim.providers.cluster import Clusters
@@ -427,3 +428,28 @@ def test_a_secret_parameter_is_not_sent_without_encryption() -> None:
         encrypted = {**variables, "ansible_psrp_message_encryption": "auto"}
         assert world.run("K1", "kms_host", variables=encrypted, product_key=key)["partial_product_key"] == "AAAAA"
         assert not found({"product key": key}, {"the wire": relay.heard.data()})
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_store_password_is_refused_before_the_first_change(check: bool, tmp_path: Path) -> None:
+    open_hosts = {"winrm": {"allow_unencrypted": True}}
+    fleet = network(old={"features": ["DHCP", "RSAT-DHCP", "Migration"], **open_hosts}, new=open_hosts)
+    with Migration(fleet, tmp_path) as world:
+        secret = {"method": "smig", "store_password": "Fieldnotes-Store-2026"}
+        clear = {"ansible_psrp_message_encryption": "never"}
+        where = {"migration_id": ID, "controller_dir": str(tmp_path), "authorize_via": DC}
+
+        def migrate(host: str, state: str, **more: Any) -> dict[str, Any]:
+            variables = {**world.variables(host), **clear}
+            return world.run(host, "dhcp_migrate", check=check, variables=variables, state=state, **where, **more)
+
+        result = migrate(OLD, "exported", **secret)
+        assert result["failed"]
+        assert result["msg"] == "store_password would cross the network in clear text: use HTTPS or message encryption"
+        assert world.writes(OLD) == []
+        assert not world.export(**secret).get("failed")
+        written = len(world.requests(NEW))
+        result = migrate(NEW, "imported", peer_host=OLD, store_password=secret["store_password"])
+        assert "store_password would cross the network in clear text" in result["msg"]
+        assert world.writes(NEW, since=written) == []
+        assert not world.import_(store_password=secret["store_password"]).get("failed")

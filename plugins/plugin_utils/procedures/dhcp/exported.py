@@ -244,6 +244,7 @@ def refuse(parameters: Parameters, old: OldState) -> None:
         )
     if method == SMIG:
         _refuse_accounts(parameters, old)
+        host.session.require_confidentiality("store_password")
         faults = password_faults(parameters.store_password or "", weak=parameters.allow_weak_password)
         if faults:
             no("E_PASSWORD", f"store_password does not meet the rules: {'; '.join(faults)}.", "Choose another one.")

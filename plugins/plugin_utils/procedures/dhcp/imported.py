@@ -195,8 +195,10 @@ def refuse(parameters: Parameters, new: NewState) -> None:
         _refuse_addresses(parameters, new)
     if parameters.method not in ("auto", method):
         raise _no("E_METHOD", f"The store was made with {method}.", "Use that method, or auto.")
-    if method == SMIG and not parameters.store_password:
-        raise _no("E_PARAM", "store_password: is required for the method smig.", "Give the password of the export.")
+    if method == SMIG:
+        if not parameters.store_password:
+            raise _no("E_PARAM", "store_password: is required for the method smig.", "Give the password of the export.")
+        host.session.require_confidentiality("store_password")
     if not new.has_tools:
         raise _no(
             "E_SMIG_MISSING",
