@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
+import shutil
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import certifi
 import yaml
 
 from .accounting import Cost, run
@@ -22,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".cache" / "bench"
 
 FEW, MANY = 1, 31
+
+BUNDLED = "psrp https basic, CA bundle"
+"""The same hosts, trusted through a bundle of all public authorities and the fleet's own; the environment names it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Samples:
 
     def median(self, name: str) -> float:
         """The median of one figure over the rounds."""
-        return statistics.median(getattr(one, name) for one in self.rounds)
+        return float(statistics.median(getattr(one, name) for one in self.rounds))
 
     def spread(self, name: str) -> tuple[float, float]:
         """Smallest and largest of one figure."""
@@ -71,8 +77,10 @@ class Playbooks:
         self.forks = forks
         self._environment = environment(folder, forks)
         self._done: dict[tuple[str, str], int] = {}
-        for name, inventory in server.inventories.items():
+        self.inventories = {**server.inventories, BUNDLED: _without_ca(server.inventories["psrp https basic"])}
+        for name, inventory in self.inventories.items():
             self._inventory(name).write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        self._bundle = _bundle(server, folder)
 
     @property
     def hosts(self) -> int:
@@ -88,7 +96,8 @@ class Playbooks:
         playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
         command = [str(ENVIRONMENT / "bin" / "ansible-playbook"), "-i", str(self._inventory(connection)), str(playbook)]
         self.server.traffic()
-        cost = run(command, self._environment, self.folder / "output", memory=memory)
+        bundle = {"REQUESTS_CA_BUNDLE": str(self._bundle)} if connection == BUNDLED else {}
+        cost = run(command, {**self._environment, **bundle}, self.folder / "output", memory=memory)
         return cost, self.server.traffic()
 
     def sample(self, variant: Variant, samples: Samples) -> None:
@@ -126,6 +135,19 @@ def settle(playbooks: Playbooks, units: Iterable[Unit], connection: str) -> None
         playbooks.play(tasks, connection)
 
 
+def _without_ca(inventory: Mapping[str, Any]) -> dict[str, Any]:
+    changed = copy.deepcopy(dict(inventory))
+    del changed["all"]["children"]["windows"]["vars"]["ansible_psrp_ca_cert"]
+    return changed
+
+
+def _bundle(server: Server, folder: Path) -> Path:
+    own = Path(server.inventories["psrp https basic"]["all"]["children"]["windows"]["vars"]["ansible_psrp_ca_cert"])
+    bundle = folder / "bundle.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes() + own.read_bytes())
+    return bundle
+
+
 def environment(folder: Path, forks: int) -> dict[str, str]:
     """The caller's environment without proxies and settings of Ansible, and with this collection."""
     kept = {
@@ -135,8 +157,9 @@ def environment(folder: Path, forks: int) -> dict[str, str]:
     }
     collection = folder / "collections" / "ansible_collections" / "fieldnotes"
     collection.mkdir(parents=True, exist_ok=True)
-    if not (collection / "windows").exists():
-        (collection / "windows").symlink_to(ROOT)
+    for part in ("meta", "playbooks", "plugins", "roles"):
+        # A copy, so that nobody's edits change what is measured in between.
+        shutil.copytree(ROOT / part, collection / "windows" / part, dirs_exist_ok=True)
     settings = folder / "ansible.cfg"
     settings.touch()
     return {

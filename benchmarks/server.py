@@ -55,7 +55,7 @@ class CannedPipeline:
         """Nothing runs any more."""
 
 
-_winsims_own = shell.Pipeline
+_winsims_own: Any = shell.Pipeline  # type: ignore[attr-defined]
 
 
 def _pipeline(runspace: Any, wire: Any, commands: Any, given: Any, expects_input: bool) -> Any:
@@ -110,7 +110,7 @@ class CountedHttp(h11.Connection):
             counts.add("requests", 1)
         return event
 
-    def send(self, event: Any) -> bytes | None:
+    def send(self, event: Any) -> Any:
         data = super().send(event)
         counts.add("sent", len(data or b""))
         return data
@@ -126,8 +126,8 @@ class CountedConversation(http._Conversation):
 
 
 def main() -> None:
-    http._Conversation = CountedConversation  # type: ignore[misc]
-    shell.Pipeline = _pipeline  # type: ignore[assignment,misc]
+    http._Conversation = CountedConversation  # type: ignore[misc,assignment]
+    shell.Pipeline = _pipeline  # type: ignore[attr-defined,assignment]
     fleet = Fleet.load(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     with serve(fleet) as served, contextlib.suppress(KeyboardInterrupt):
         print(json.dumps({name: served.inventory(**how) for name, how in CONNECTIONS.items()}), flush=True)
@@ -139,7 +139,7 @@ def main() -> None:
                     # Requests of hundreds of KiB each would pile up.
                     host.log.clear()
                     host.handshakes.clear()
-                    host.plaintext = b""
+                    host.plaintext = bytearray()
             print(json.dumps(taken), flush=True)
 
 
