@@ -23,7 +23,7 @@ from ..wsman.dynamic import (
     required_name,
     same,
 )
-from ..wsman.faults import WBEM_E_NOT_FOUND
+from ..wsman.faults import is_not_found
 from ..wsman.types import CimType, Reference
 from .base import Host, Plan, Step
 from .cim_query import warnings
@@ -176,7 +176,7 @@ def _absence() -> Any:
     try:
         yield
     except WsmanFault as fault:
-        if fault.number != WBEM_E_NOT_FOUND:
+        if not is_not_found(fault):
             raise
 
 

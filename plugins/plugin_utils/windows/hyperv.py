@@ -19,7 +19,7 @@ from ..errors import MalformedAnswer, MethodFailed, WsmanFault
 from ..wsman import cim_xml
 from ..wsman.bindings import C, CimClass, Method, key
 from ..wsman.cim import Cim, return_value
-from ..wsman.faults import WBEM_E_NOT_FOUND
+from ..wsman.faults import is_not_found
 from ..wsman.types import Reference, reference, uint16, uint32, uint64
 from ..wsman.wql import literal
 from ..wsman.xml import child, text_of
@@ -561,7 +561,7 @@ def _job(cim: Cim, cls: type[JobV1 | JobV2], job: Reference) -> Job | None:
     try:
         element = cim.get_element(job, f"reading {cls.__cim__.wmi}")
     except WsmanFault as fault:
-        if fault.number == WBEM_E_NOT_FOUND:
+        if is_not_found(fault):
             return None
         raise
     told: Any = cls.__cim__.decode_object(element)
