@@ -21,7 +21,9 @@ READING_VERBS = frozenset(
 
 # Command lines of processes that only read.
 READING_COMMANDS = re.compile(
-    r"\b(netsh(\.exe)?\b.*\s(show|dump)\b|certutil(\.exe)?\s+[-/]hashfile\b|dism(\.exe)?\b.*\s/get-)", re.IGNORECASE
+    r"\b(netsh(\.exe)?\b.*\s(show|dump)\b|certutil(\.exe)?\s+[-/]hashfile\b|dism(\.exe)?\b.*\s/get-"
+    r"|cluster\.exe\b.*/priv$)",
+    re.IGNORECASE,
 )
 
 

@@ -443,7 +443,10 @@ def cluster_exe(host: Host, arguments: list[str], stdin: str) -> Output:
         if owned is None:
             return _failed(host, ERROR_GROUP_NOT_FOUND if group else ERROR_RESOURCE_NOT_FOUND)
         one = words[2].partition(":")[2]
-        return _default(host, owned, one, words[3:]) if one else _private(host, owned, words[3:])
+        if one:
+            return _default(host, owned, one, words[3:])
+        strict = group and host.switches["cluster_resources.group_property"] == "refuse"
+        return _private(host, owned, words[3:], strict=strict)
     return _failed(host, ERROR_INVALID_PARAMETER)
 
 
@@ -457,10 +460,14 @@ def _properties(host: Host, each: Cluster, words: list[str]) -> Output:
     return _write_all(host, words, write) if words else _listing(each.name, each.properties)
 
 
-def _private(host: Host, owned: Owned, words: list[str]) -> Output:
+def _private(host: Host, owned: Owned, words: list[str], *, strict: bool) -> Output:
+    """strict: a property that is not there is refused."""
+
     def write(name: str, value: int | str) -> bool:
-        own = next((known for known in owned.private if known.lower() == name.lower()), name)
-        owned.private[own] = value
+        own = next((known for known in owned.private if known.lower() == name.lower()), None)
+        if own is None and strict:
+            return False
+        owned.private[own or name] = value
         return True
 
     return _write_all(host, words, write) if words else _listing(owned.name, owned.private)
