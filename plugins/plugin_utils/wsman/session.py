@@ -221,6 +221,7 @@ class Session:
             raise ConnectionLost(f"{attempted}: the answer of {where} broke off: {_root_cause(error)}") from error
         except (
             ET.ParseError,
+            ArithmeticError,
             AttributeError,
             LookupError,
             ValueError,
@@ -233,9 +234,11 @@ class Session:
             transport = self._transport
             if transport is not None and transport.wrap_required and transport.encryption is None:
                 raise NotWinRM(
-                    f"{where} answers without a logon as WinRM asks for: check address and port ({error!r})"
+                    f"{where} answers without a logon as WinRM asks for: check address and port{_python_said(error)}"
                 ) from error
-            raise MalformedAnswer(f"{attempted}: {where} sent something that is not WS-Management: {error}") from error
+            raise MalformedAnswer(
+                f"{attempted}: {where} sent something that is not WS-Management{_python_said(error)}"
+            ) from error
 
     def _no_logon(self, error: Exception, attempted: str) -> FieldnotesError:
         where, auth = self.settings.endpoint, self.settings.auth
@@ -315,6 +318,12 @@ def _with_rim(transport: Any, settings: Settings) -> tuple[Any, Adapter]:
 def _why(error: Exception) -> str:
     # pypsrp's own words say no more than ours; those of Kerberos and CredSSP name what is missing.
     return "" if isinstance(error, AuthenticationError) else f" ({' '.join(str(error).split())})"
+
+
+def _python_said(error: Exception) -> str:
+    # What is wrong with a value is for people; which attribute of what is missing is for programmers.
+    told = isinstance(error, (ValueError, OSError, WinRMError)) and not isinstance(error, UnicodeEncodeError)
+    return f" ({' '.join(str(error).split())})" if told and str(error) else ""
 
 
 def _root_cause(error: BaseException) -> str:

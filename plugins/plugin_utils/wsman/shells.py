@@ -153,12 +153,13 @@ class _Messages(Fragmenter):
             position += length
             if len(piece) < length:
                 raise MalformedAnswer("a PSRP fragment breaks off")
-            if complete_one := self._joined(number, order, flags, piece):
-                complete.append(complete_one)
+            joined = self._joined(number, order, flags, piece)
+            if joined is not None:
+                complete.append(joined)
         return [self._message(each) for each in complete]
 
-    def _joined(self, number: int, order: int, flags: int, piece: bytes) -> bytes:
-        """The message that ends with this fragment; empty where none does."""
+    def _joined(self, number: int, order: int, flags: int, piece: bytes) -> bytes | None:
+        """The message that ends with this fragment; None where none does."""
         pieces = self._begun.setdefault(number, [])
         if order != len(pieces) or bool(flags & self._START) != (order == 0):
             raise MalformedAnswer(f"fragment {order} of PSRP object {number} came out of order")
@@ -167,7 +168,7 @@ class _Messages(Fragmenter):
         if self._held > MAX_MESSAGE:
             raise MalformedAnswer(f"a PSRP message is larger than {MAX_MESSAGE // 2**20} MiB")
         if not flags & self._END:
-            return b""
+            return None
         del self._begun[number]
         self._held -= sum(map(_held, pieces))
         return b"".join(pieces)
