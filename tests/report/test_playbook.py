@@ -38,14 +38,16 @@ def served() -> Iterator[Served]:
 
 def audit(served: Served, folder: Path, *flags: str) -> Run:
     inventory = served.inventory()
-    for group, host in (("kms_hosts", "KMS1"), ("dns_servers", "DNS1")):
-        inventory["all"]["children"][group] = {"hosts": {host: {}}}
+    records = {"kms_srv_record_zones": ["example.test"], "kms_srv_record_target": "kms1.example.test"}
+    inventory["all"]["children"] |= {
+        "kms_hosts": {"hosts": {"KMS1": {}}},
+        "dns_servers": {"hosts": {"DNS1": {}}, "vars": records},
+        "cluster_nodes": {"hosts": {"N1": {}}, "vars": {"hang_recovery_action": "bugcheck_all"}},
+    }
     variables = {
         "audit_hosts": "windows",
         "audit_html": str(folder / "audit.html"),
         "audit_json": str(folder / "audit.json"),
-        "kms_srv_record_zones": ["example.test"],
-        "kms_srv_record_target": "kms1.example.test",
     }
     return Controller(folder, inventory).run(AUDIT, "-e", json.dumps(variables), *flags)
 
@@ -71,7 +73,8 @@ def test_every_host_is_held_against_what_applies_to_it_and_nothing_is_written(se
     assert hosts["DNS1"]["kms_srv_record"]["state"] == "would_change"
     assert {cell["state"] for cell in hosts["GONE"].values()} == {"unreachable"}
     rules = {procedure["label"]: procedure["arguments"] for procedure in found["procedures"]}
-    assert rules["hang_recovery"] == {"action": "bugcheck", "timeout": 60, "dump_type": "complete"}
+    assert rules["hang_recovery"] == {"action": "bugcheck_all", "timeout": 60, "dump_type": "complete"}
+    assert rules["kms_srv_record"]["target"] == "kms1.example.test"
     assert list(rules)[:2] == ["disable_ipv6", "hang_recovery"]
     assert [entry for host in served.fleet.hosts.values() for entry in host.log if entry.writes] == []
 

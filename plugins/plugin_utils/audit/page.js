@@ -29,7 +29,7 @@
       if (typeof value === "function") element.addEventListener(key, value);
       else if (value !== undefined && value !== null) element.setAttribute(key, value);
     }
-    element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+    element.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
     return element;
   }
 
@@ -334,9 +334,14 @@
       })));
   }
 
+  // What has parts of its own gets the whole width, below its name.
+  const parts = (of) => of !== null && typeof of === "object"
+    && (Array.isArray(of) ? of.some((item) => item !== null && typeof item === "object") : Object.keys(of).length > 0);
+
   function table(values) {
-    return make("table.values", null, make("tbody", null,
-      Object.entries(values).map(([name, inner]) => make("tr", null, make("th", { scope: "row" }, ...breakable(name)), make("td", null, value(inner))))));
+    return make("table.values", null, make("tbody", null, Object.entries(values).map(([name, inner]) => (parts(inner)
+      ? [make("tr", null, make("th.over", { colspan: 2 }, ...breakable(name))), make("tr", null, make("td.under", { colspan: 2 }, value(inner)))]
+      : make("tr", null, make("th", { scope: "row" }, ...breakable(name)), make("td", null, value(inner)))))));
   }
 
   function value(of) {
