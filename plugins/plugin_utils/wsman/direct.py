@@ -234,8 +234,8 @@ class Direct:
     def _log_on(self, message: bytes) -> _Answer:
         """Logs on, and asks with the last leg; the answer to the message, or the refusal of the logon.
 
-        The first leg has the first token already, as those of curl and of browsers do (RFC 4559 lets a client): the
-        host need not be asked first what it offers. A host that does not know this scheme names those that it knows.
+        As Windows' own client does it: the first leg has the first token already, without asking what is on offer, and
+        the last one has the message. A host that does not know this scheme names those that it knows.
         """
         answer = self._negotiate(_SCHEMES[0], message)
         offered = answer.offered.lower()
