@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.procedures.base import Clock
 from winsim import Fleet, Host, serve
 from winsim.log import Request
 
 from support.ansible_task import run_task
+
+
+_W = TypeVar("_W", bound="World")
 
 
 class FleetClock(Clock):
@@ -42,7 +45,7 @@ class World:
         self.fleet = fleet if isinstance(fleet, Fleet) else Fleet.load(fleet)
         self.served = serve(self.fleet)
 
-    def __enter__(self) -> World:
+    def __enter__(self: _W) -> _W:
         self.served.__enter__()
         return self
 
