@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from support.points import Point
 from support.world import World, step_names
 from winsim import Host
 from winsim.providers import cluster as cluster_provider
@@ -559,16 +560,15 @@ def requests_of_a_full_run() -> int:
 @pytest.mark.parametrize(
     "kind",
     [
-        "drop_before",
-        "drop_after",
         "truncated",
         *(pytest.param(kind, marks=pytest.mark.faults) for kind in ("http_500", "malformed", "wrong_namespace")),
     ],
 )
-def test_trouble_at_any_request_is_one_clear_line_and_the_next_run_completes(kind: str) -> None:
+def test_trouble_at_any_request_is_one_clear_line_and_the_next_run_completes(kind: str, point: Point) -> None:
     assert kind in KINDS
     for nth in range(1, requests_of_a_full_run() + 1):
-        with World(cl1(SERVER_2012_R2, cluster_exe=True)) as world:
+        subject = "hang_recovery (three steps, cluster.exe)"
+        with point(subject, kind, nth), World(cl1(SERVER_2012_R2, cluster_exe=True)) as world:
             troubles_of(world.host("N1")).add(Trouble(kind), nth=nth)
             first = world.run("N1", "hang_recovery", action="log", timeout=120, dump_type="complete")
             if first.get("failed") or first.get("unreachable"):

@@ -15,7 +15,6 @@ from winsim.log import Request
 from winsim.providers.firewall import FirewallState
 from winsim.providers.licensing import LicensingState, Product, settings_key
 from winsim.providers.registry import RegistryState
-from winsim.providers.services import running
 from winsim.trouble import Trouble, troubles_of
 
 SERVER_2008, SERVER_2008_R2, SERVER_2012, SERVER_2019, SERVER_2022 = 6002, 7601, 9200, 17763, 20348
@@ -825,30 +824,6 @@ def test_an_office_key_stands_beside_the_one_of_windows() -> None:
 
 
 # Interrupted runs
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_a_connection_lost_at_any_request_is_made_good_by_the_next_run(kind: str) -> None:
-    arguments = {"product_key": NEW, "listening_port": 1689, "firewall": "open"}
-    nth = 0
-    while True:
-        nth += 1
-        with World(fleet(SERVER_2012, host={"services": {"Inventory": {"depends_on": ["sppsvc"]}}})) as world:
-            trouble = troubles_of(world.host("K1")).add(Trouble(kind), nth=nth)
-            first = run(world, **arguments)
-            if not trouble.struck:
-                assert nth > 40
-                return
-            second = run(world, **arguments)
-            assert second.get("msg") is None, (nth, first.get("msg"), second["msg"])
-            assert (second["license_status"], second["listening_port"], second["listening"]) == (1, 1689, True), nth
-            assert second["partial_product_key"] == "AAAAA"
-            assert licensing(world).activations == 1, nth
-            assert licensing(world).installs == 1, nth
-            world.fleet.clock.advance(5)
-            assert running(world.host("K1"), "Inventory"), nth
-            assert journal(world) is None, nth
 
 
 def interrupted(world: World, **arguments: Any) -> dict[str, Any]:

@@ -341,32 +341,6 @@ def test_steady_state_by_cmdlets_runs_one_pipeline_for_the_zones_and_one_per_zon
         assert asked[1].startswith("Get-DnsServerResourceRecord")
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("when", ["drop_before", "drop_after"])
-@BOTH
-def test_a_run_after_a_connection_lost_anywhere_ends_where_one_run_would_have(method: str, when: str) -> None:
-    zones = {BRANCH: {"records": [srv(OLD02), srv(ttl=700, weight=9)]}}
-    wanted: dict[str, Any] = {"zones": [ZONE, BRANCH], "weight": 50, "purge": True, "method": method}
-    nth, struck = 0, True
-    while struck:
-        nth += 1
-        with dns1(srv(days_old=1, ttl=800), zones=zones) as world:
-            trouble = Trouble(when)
-            troubles_of(world.host("DNS1")).add(
-                trouble, nth=nth, when=lambda asked: asked.namespace != "" or asked.action == "Command"
-            )
-            first = run(world, **wanted)
-            struck = trouble.struck > 0
-            assert first.get("unreachable", False) == struck
-            troubles_of(world.host("DNS1")).clear()
-            run(world, **wanted)
-            assert srv_data(world) == srv_data(world, BRANCH) == [(KMS01, 0, 50, 1688)], nth
-            assert [zone(world).records[0].ttl, zone(world, BRANCH).records[0].ttl] == [800, 700], nth
-            assert journal_is_gone(world), nth
-            assert not run(world, **wanted)["changed"], nth
-    assert nth > 10
-
-
 def test_another_goal_first_takes_back_what_an_interrupted_run_did() -> None:
     with dns1(srv(OLD02, weight=7), zones={BRANCH: {}}) as world:
         troubles_of(world.host("DNS1")).add(

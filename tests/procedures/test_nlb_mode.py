@@ -665,29 +665,6 @@ def test_a_change_whose_controller_died_before_it_is_repeated(world: World) -> N
     assert journals(world) == []
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-@pytest.mark.parametrize(("scope", "auth"), [("cluster", "credssp"), ("node", "ntlm")])
-def test_a_run_that_dies_at_any_request_from_its_journal_on_is_completed_by_the_next(
-    scope: str, auth: str, kind: str
-) -> None:
-    arguments: dict[str, Any] = {"mode": "multicast", "scope": scope, "allow_mixed": True, "auth": auth}
-    with World(fleet()) as clean:
-        run(clean, **arguments)
-        first, last = clean.writes("W1")[0].n, len(clean.requests("W1"))
-    assert last - first > 20
-    for nth in range(first, last + 1):
-        with World(fleet()) as world:
-            troubles_of(world.host("W1")).add(Trouble(kind, times=10_000), nth=nth)
-            run(world, reconnect_timeout=10, **arguments)
-            troubles_of(world.host("W1")).clear()
-            result = run(world, **arguments)
-            assert not {"failed", "unreachable"} & set(result), (nth, result)
-            assert mode_of(member(world).loaded) == "multicast", nth
-            assert journals(world) == [], nth
-            assert sets(world) <= 2, nth
-
-
 def test_the_way_back_after_an_interrupted_change_is_a_change_of_its_own(world: World) -> None:
     dead = Trouble("drop_after", times=99)
     troubles_of(world.host("W1")).add(dead, when=lambda asked: bool(dead.struck) or setting_the_mode(asked))

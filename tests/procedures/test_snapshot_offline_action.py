@@ -893,60 +893,6 @@ def test_a_live_merge_does_without_the_journal_in_the_group() -> None:
         lab.is_merged_and_served()
 
 
-# A controller that dies at any moment
-
-
-def quick(build: int = SERVER_2008_R2) -> Lab:
-    return Lab(build, snapshots=["one"], merge_seconds=5, shutdown_seconds=2, start_seconds=2)
-
-
-def moments(build: int, kind: str) -> list[int]:
-    """Requests of a full run, one for each kind of request in each step of the journal.
-
-    A reading has no effect that could come before or after the loss of its answer.
-    """
-    with quick(build) as lab:
-        steps: list[int | None] = []
-        watch(lab, lambda: steps.append(lab.step))
-        lab.do(delete="all")
-        kinds: dict[Any, int] = {}
-        for request, step in zip(lab.requests("N1"), steps, strict=True):
-            if request.action in ("Send", "Signal", "Delete") or (kind == "drop_after" and not request.writes):
-                # What a shell is told besides changes nothing, and the requests around it are taken.
-                continue
-            of = request.wql.partition(" FROM ")[2].split(" ")[0] if request.writes is False else ""
-            kinds.setdefault((request.action, request.what, request.resource, of, step), request.n)
-        assert {1, 2, 3, 4, 5, 6, 7} <= set(steps) or build >= SERVER_2012
-        return sorted(kinds.values())
-
-
-def dies_everywhere(build: int, kind: str, part: int, parts: int) -> None:
-    for nth in moments(build, kind)[part::parts]:
-        with quick(build) as lab:
-            troubles_of(lab.host("N1")).add(Trouble(kind), nth=nth)
-            first = lab.do(delete="all")
-            if first.get("failed") or first.get("unreachable"):
-                assert "\n" not in first["msg"], (nth, first["msg"])
-            second = lab.do(delete="all")
-            assert "failed" not in second, (nth, second)
-            assert "unreachable" not in second, (nth, second)
-            lab.is_merged_and_served()
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("part", range(4))
-@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_a_connection_lost_at_any_moment_is_made_good_by_the_next_run(kind: str, part: int) -> None:
-    dies_everywhere(SERVER_2008_R2, kind, part, 4)
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("build", [SERVER_2008, SERVER_2019])
-@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_the_same_holds_for_other_versions_of_windows(build: int, kind: str) -> None:
-    dies_everywhere(build, kind, 1, 6)
-
-
 # The info module
 
 
