@@ -283,3 +283,16 @@ def test_certificates_do_not_log_on_without_tls() -> None:
         assert result["unreachable"]
         assert "SSL must be used" in result["msg"]
         assert served.host("N1").handshakes == []
+
+
+def test_a_password_of_netrc_is_not_sent_in_the_place_of_a_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password Of-Another-Place\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with world() as served:
+        result = ask(served, without="ansible_password", **certificate_of(served))
+        assert not result.get("unreachable"), result
+        assert served.host("N1").handshakes == []

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -71,3 +72,12 @@ def test_a_user_who_is_no_administrator_is_let_in_and_refused_by_windows() -> No
         result = ask(served, "ntlm")
         assert result["failed"]
         assert "ERROR_ACCESS_DENIED 5" in result["msg"]
+
+
+@pytest.mark.parametrize("auth", ["basic", "ntlm", "credssp"])
+def test_the_password_of_a_proxy_is_not_told(auth: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with world() as served:
+        result = ask(served, auth, ansible_psrp_proxy=f"http://somebody:{WRONG}@127.0.0.1:{port}")
+        refused(served, result, "127.0.0.1")

@@ -304,6 +304,9 @@ def _with_rim(transport: Any, settings: Settings) -> tuple[Any, Adapter]:
     verify = transport.session.verify
     # Ours to show: requests would have OpenSSL ask for the password of an encrypted key at the terminal.
     certificate, transport.session.cert = transport.session.cert, None
+    if certificate is not None:
+        # Without an authentication requests would send what ~/.netrc has for the host, instead of the certificate.
+        transport.session.auth = lambda request: request
     rim = Adapter(
         verify if isinstance(verify, (bool, str)) else True,
         client_certificate=certificate if isinstance(certificate, tuple) else None,
