@@ -22,7 +22,7 @@ READING_VERBS = frozenset(
 # Command lines of processes that only read.
 READING_COMMANDS = re.compile(
     r"\b(netsh(\.exe)?\b.*\s(show|dump)\b|certutil(\.exe)?\s+[-/]hashfile\b|dism(\.exe)?\b.*\s/get-"
-    r"|cluster\.exe\b.*/priv$)",
+    r"|cluster\.exe\b.*/priv$|netstat(\.exe)?\b)",
     re.IGNORECASE,
 )
 
