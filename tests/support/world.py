@@ -14,7 +14,6 @@ from winsim.log import Request
 
 from support.ansible_task import run_task
 
-
 _W = TypeVar("_W", bound="World")
 
 
