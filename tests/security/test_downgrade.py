@@ -437,7 +437,7 @@ def test_a_store_password_is_refused_before_the_first_change(check: bool, tmp_pa
     with Migration(fleet, tmp_path) as world:
         secret = {"method": "smig", "store_password": "Fieldnotes-Store-2026"}
         clear = {"ansible_psrp_message_encryption": "never"}
-        where = {"migration_id": ID, "controller_dir": str(tmp_path), "authorize_via": DC}
+        where: dict[str, Any] = {"migration_id": ID, "controller_dir": str(tmp_path), "authorize_via": DC}
 
         def migrate(host: str, state: str, **more: Any) -> dict[str, Any]:
             variables = {**world.variables(host), **clear}
