@@ -42,7 +42,9 @@ def validated(spec: Mapping[str, Any], arguments: Mapping[str, Any], secrets: It
     given = json.loads(json.dumps(arguments, default=str))
     result = ArgumentSpecValidator(spec).validate(given)
     if result.error_messages:
-        raise FieldnotesError(without("; ".join(result.error_messages), hidden(given, secrets)))
+        # Ansible calls null by the name of its Python type.
+        told = "; ".join(result.error_messages).replace("of type NoneType", "null")
+        raise FieldnotesError(without(told, hidden(given, secrets)))
     parameters: dict[str, Any] = result.validated_parameters
     return parameters
 
