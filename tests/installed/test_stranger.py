@@ -98,6 +98,13 @@ def test_a_playbook_of_the_archive_reaches_its_goal_and_then_changes_nothing(mac
     assert set(second.values()) == {"0"}
 
 
+def test_the_archive_holds_no_tests_and_no_tools(machine: Machine) -> None:
+    installed = machine.home / "collections" / "ansible_collections" / "fieldnotes" / "windows"
+    assert [file.name for file in (installed / "tests").iterdir()] == ["config.yml"]
+    known = {"changelogs", "docs", "extensions", "meta", "playbooks", "plugins", "roles", "tests"}
+    assert {entry.name for entry in installed.iterdir() if entry.is_dir()} == known
+
+
 def test_the_documentation_of_the_archive_is_read(machine: Machine) -> None:
     modules = machine.run("ansible-doc", "--list", "fieldnotes.windows")
     assert modules.count("fieldnotes.windows.") == len(list((ROOT / "plugins" / "modules").glob("*.py")))
