@@ -123,7 +123,7 @@ def test_a_run_between_any_two_messages_of_another(name: str, part: int, tmp_pat
 def test_two_runs_that_take_turns(name: str, tmp_path: Path, point: Point) -> None:
     main, home = MAIN_PATHS[name], homes(tmp_path)
     last = count_messages(main, next(home))
-    turns = range(2, last, max(1, last // 5))
+    turns = range(2, last, max(1, last // 3))
     for message in turns:
         for other in turns:
             with point(f"two controllers: {name}", "in turns", message):
