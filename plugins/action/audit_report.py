@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib
 import os
@@ -37,7 +38,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         try:
             arguments = validated(self.spec, self._task.args)
-            files = {name: Path(arguments[name]).resolve() for name in ("html", "json") if arguments[name]}
+            files = {name: _path(name, arguments[name]) for name in ("html", "json") if arguments[name]}
             if not files:
                 raise FieldnotesError("one of the following is required: html, json")
             asked = dict(_asked(arguments["procedures"] or ()))
@@ -62,6 +63,14 @@ def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _path(name: str, text: str) -> Path:
+    """A place on the controller. Errors: FieldnotesError."""
+    try:
+        return Path(text).resolve()
+    except (OSError, ValueError) as error:
+        raise FieldnotesError(f"{name} is no path of this controller: {error}") from error
+
+
 def _put(file: Path, content: bytes, check_mode: bool) -> bool:
     """Writes a file as a whole or not at all; whether that changes it. Errors: FieldnotesError."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
@@ -73,7 +82,8 @@ def _put(file: Path, content: bytes, check_mode: bool) -> bool:
                 stream.write(content)
             beside.replace(file)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise FieldnotesError(
             f"the report could not be written to {file}: {error.strerror}. Name a folder of the controller that is "
             "there and that this account may write to"

@@ -43,7 +43,9 @@ def validated(spec: Mapping[str, Any], arguments: Mapping[str, Any], secrets: It
     result = ArgumentSpecValidator(spec).validate(given)
     if result.error_messages:
         # Ansible calls null by the name of its Python type.
-        told = "; ".join(result.error_messages).replace("of type NoneType", "null")
+        told = (
+            "; ".join(result.error_messages).replace("of type NoneType", "null").replace("<class 'NoneType'>", "null")
+        )
         raise FieldnotesError(without(told, hidden(given, secrets)))
     parameters: dict[str, Any] = result.validated_parameters
     return parameters

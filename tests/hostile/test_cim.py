@@ -313,7 +313,7 @@ def test_a_carriage_return_arrives() -> None:
 # Anything at all
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
 
 RIGHT = envelope(enumerated(cluster()), "uuid:x").encode()
 NAMES = st.sampled_from(
