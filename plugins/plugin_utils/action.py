@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from .arguments import argument_spec, hidden, validated, without
+from .arguments import argument_spec, hidden, unlogged, validated, without
 from .errors import FieldnotesError
 from .inventory import Inventory
 from .procedures.base import Clock, Host, Inquiry, Procedure
@@ -48,22 +48,27 @@ class FieldnotesAction(ActionBase):
             return library_missing()
         variables = task_vars or {}
         inventory = Inventory(self._task, self._play_context, self._templar.template, variables.get("hostvars") or {})
+        unsaid = unlogged(self._task.args) if self._task.no_log else []
         try:
             arguments = validated(self.spec, self._task.args, self.secrets)
             settings = inventory.own(self._connection, variables)
         except FieldnotesError as error:
-            return {"failed": True, "changed": False, "msg": str(error)}
+            return {"failed": True, "changed": False, "msg": without(str(error), unsaid)}
         with contextlib.ExitStack() as sessions:
             name = str(variables.get("inventory_hostname", settings.host))
             host = Host(
                 name=name,
                 session=sessions.enter_context(Session(settings)),
                 clock=self.clock,
-                tell=_tell(name, hidden(arguments, self.secrets)),
+                tell=_tell(name, [*hidden(arguments, self.secrets), *unsaid]),
                 controller=socket.gethostname(),
                 open_peer=peers(inventory, sessions, self.clock),
             )
-            return self.perform(arguments, host, check_mode=bool(self._task.check_mode), diff=bool(self._task.diff))
+            result = self.perform(arguments, host, check_mode=bool(self._task.check_mode), diff=bool(self._task.diff))
+            told: dict[str, Any] = {
+                name: without(result[name], unsaid) for name in ("msg", "warnings") if name in result
+            }
+            return {**result, **told}
 
     @classmethod
     def perform(cls, arguments: Mapping[str, Any], host: Host, *, check_mode: bool, diff: bool) -> dict[str, Any]:

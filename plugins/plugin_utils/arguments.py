@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -56,8 +56,30 @@ def hidden(arguments: Mapping[str, Any], secrets: Iterable[str]) -> list[re.Patt
 
     Windows and the modules write a secret otherwise than the user: in capitals, in other groups or in none.
     """
-    texts = (re.sub(r"[\s-]", "", str(arguments[name])) for name in secrets if arguments.get(name))
-    return [re.compile(r"[\s-]*".join(map(re.escape, text)), re.IGNORECASE) for text in texts if text]
+    return _patterns(str(arguments[name]) for name in secrets if arguments.get(name))
+
+
+def unlogged(arguments: Mapping[str, Any]) -> list[re.Pattern[str]]:
+    """What nobody may see of a task with no_log: the values in its dictionaries.
+
+    ansible-core takes the result of such a task away, and since 2.19 prints its message and warnings all the same.
+    """
+    given = (value for value in arguments.values() if isinstance(value, Mapping))
+    # Shorter ones are words and numbers of every message.
+    return _patterns(text for value in given for text in _leaves(value) if len(text) > 3)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, (Mapping, list, tuple)):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(inner)
+    elif value is not None:
+        yield str(value)
+
+
+def _patterns(texts: Iterable[str]) -> list[re.Pattern[str]]:
+    bare = (re.sub(r"[\s-]", "", text) for text in texts)
+    return [re.compile(r"[\s-]*".join(map(re.escape, text)), re.IGNORECASE) for text in bare if text]
 
 
 def without(value: Any, patterns: Sequence[re.Pattern[str]]) -> Any:

@@ -296,3 +296,22 @@ def test_a_role_that_fails_on_its_way_keeps_the_store_password_to_itself(tmp_pat
         run = watched.play({"hosts": OLD, "roles": ["fieldnotes.windows.dhcp_migrate"]}, "--diff", **variables)
         assert "The old server serves again. n03_role failed" in run.output, run.output
         assert found(SECRETS, watched.places()) == []
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("trouble", ["", "fault", "drop_after"])
+def test_a_task_with_no_log_tells_nothing(trouble: str, tmp_path: Path) -> None:
+    method = "CheckAccess" if not trouble else "SetStringValue"
+    given = {"hDefKey": 0x80000002, "sSubKeyName": NEW}
+    given |= {"uRequired": 1} if not trouble else {"sValueName": "Value", "sValue": CONFIRMATION}
+    arguments = {**READ, "method": method, "parameters": given}
+    with Watched(kms(), tmp_path) as watched:
+        if trouble:
+            strike(watched, trouble, method, text=f"not {CONFIRMATION} in {NEW}")
+        task = {"fieldnotes.windows.cim_method": arguments, "no_log": True}
+        run = watched.play({"hosts": "K1", "tasks": [task]}, "--diff")
+        assert "censored" in run.output, run.output
+        places = watched.places()
+        if trouble == "drop_after":
+            del places["the journals"]  # the value that was asked for
+        assert found(SECRETS, places) == []

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.fieldnotes.windows.plugins.plugin_utils.arguments import hidden, without
+from ansible_collections.fieldnotes.windows.plugins.plugin_utils.arguments import hidden, unlogged, without
 
 KEY = "abcde-12345-fghij-67890-klmno"
 
@@ -27,3 +27,10 @@ def test_what_is_no_secret_stays() -> None:
 @pytest.mark.parametrize("secret", ["a.c", "(", "\\d", "-", " "])
 def test_a_secret_of_signs_hides_nothing_else(secret: str) -> None:
     assert without("abc 123", hidden({"store_password": secret}, ["store_password"])) == "abc 123"
+
+
+def test_the_values_of_dictionaries_are_what_a_task_with_no_log_does_not_tell() -> None:
+    arguments = {"class": "Win32_Thing", "properties": {"Password": "quite long", "Deep": [{"Number": 47110815}, "ab"]}}
+    told = "setting Win32_Thing: Password is quiteLONG, Deep is 47110815 ab"
+    gone = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    assert without(told, unlogged(arguments)) == f"setting Win32_Thing: Password is {gone}, Deep is {gone} ab"
