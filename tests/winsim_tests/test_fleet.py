@@ -60,6 +60,8 @@ def test_a_file_is_read_from_disk(tmp_path: Path) -> None:
         ({"hosts": {"N1": {"language": "tlh"}}}, r"fleet\.hosts\.N1\.language: 'tlh' is not one of en-US, de-DE"),
         ({"hosts": {"N1": {"memory": "much"}}}, r"fleet\.hosts\.N1\.memory"),
         ({"hosts": {"N1": {"winrm": {"ssl": True}}}}, r"fleet\.hosts\.N1\.winrm\.ssl: unknown key"),
+        ({"hosts": {"N1": {"winrm": {"tls": "1.3-1.2"}}}}, r"fleet\.hosts\.N1\.winrm\.tls: '1\.3-1\.2' is no range"),
+        ({"hosts": {"N1": {"winrm": {"certificate": "good"}}}}, r"certificate: 'good' is not one of ca, expired"),
         ({"hosts": {"a name": {}}}, r"fleet\.hosts\.a name: a computer name"),
         ({"hosts": {"N1": {}, "n1": {}}}, r"fleet\.hosts\.n1: there are two hosts"),
         ({"switches": {"cluster.stoped": "fault"}}, r"there is no switch 'cluster\.stoped'"),
