@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import (
+    CmdletFailed,
     ConnectionLost,
     ConnectionTrouble,
     Failure,
@@ -369,7 +370,12 @@ class Steps:
     def _replace_our_rule(self, port: int, profiles: Sequence[str], *, there: bool) -> None:
         if there:
             firewall.remove_rule(self._host, OUR_RULE)
-        firewall.add_rule(self._host, OUR_RULE, display_name(port), port, _PROGRAM, profiles)
+        try:
+            firewall.add_rule(self._host, OUR_RULE, display_name(port), port, _PROGRAM, profiles)
+        except CmdletFailed:
+            # Another run may have made a rule of this name in between; what else fails fails again.
+            firewall.remove_rule(self._host, OUR_RULE)
+            firewall.add_rule(self._host, OUR_RULE, display_name(port), port, _PROGRAM, profiles)
 
     def _close_firewall(self) -> None:
         state = self._state.firewall

@@ -28,7 +28,7 @@ from ..errors import (
     VerificationFailed,
     WsmanFault,
 )
-from ..journal import Entry, Journal, RegistryStore, journal_key
+from ..journal import Entry, Journal, RegistryStore, Superseded, journal_key
 from ..windows import cluster, hyperv
 from ..windows.cluster import Resource, VmResource
 from ..windows.hyperv import MergeJob, Setting
@@ -704,6 +704,9 @@ class _Work:
             if passed >= limit:
                 raise self._not_offline(sight, f"after shutdown_timeout ({passed:.0f} s)", asking.fault)
             if not pending and not asking.answered:
+                if sight.resource.offline_action != self._task.temporary:
+                    # It would be saved, or whatever else the value says.
+                    raise Superseded(f"another run has ended what was begun with {self._vm}")
                 asking.ask(sight.resource)
                 continue
             word = word_of(sight.resource)
