@@ -20,7 +20,7 @@ from typing import Any
 PACKAGES = ("chromium", "chromium-driver")
 # Longer than the slowest command takes on the busiest machine.
 SECONDS_TO_ANSWER = 900
-_COMMANDS = ("chromium", "chromedriver")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Left": "\ue012", "Up": "\ue013", "Right": "\ue014", "Down": "\ue015"}
 _FLAGS = (
@@ -39,7 +39,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def available() -> str:
     """Empty, or why there is no browser here. Where Debian's packages can be installed, they are."""
-    if all(map(shutil.which, _COMMANDS)):
+    if _binary() and shutil.which("chromedriver"):
         return ""
     name = f"Debian's packages {' and '.join(PACKAGES)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -139,7 +139,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     try:
         port = _port(driver)
         address = f"http://127.0.0.1:{port}/session"
-        options = {"binary": shutil.which("chromium"), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
+        options = {"binary": _binary(), "args": [*_FLAGS, f"--user-data-dir={profile}"]}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         session = f"{address}/{_ask(address, {'capabilities': {'alwaysMatch': wanted}})['sessionId']}"
         try:
@@ -151,6 +151,10 @@ def browser(profile: Path) -> Iterator[Browser]:
         driver.wait()
         if driver.stdout is not None:
             driver.stdout.close()
+
+
+def _binary() -> str | None:
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 
 def _port(driver: subprocess.Popen[str]) -> int:
