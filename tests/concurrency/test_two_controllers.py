@@ -147,6 +147,10 @@ def test_a_run_within_another(name: str, message: int, tmp_path: Path) -> None:
     assert run_both(MAIN_PATHS[name], tmp_path, message) is not None
 
 
+def test_reading_one_host_does_not_wait_for_another_reading(tmp_path: Path) -> None:
+    assert run_both(MAIN_PATHS["dhcp_migrate (exported)"], tmp_path, 2, 2) is not None
+
+
 # What the two are told
 
 

@@ -8,9 +8,8 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ...errors import (
     CmdletFailed,
@@ -52,6 +51,29 @@ class Authorization:
         return self.name.lower() == name.lower() or self.ip in addresses
 
 
+T = TypeVar("T")
+
+
+class read_once(Generic[T]):
+    """A property that is read when it is first asked for, and then kept.
+
+    functools.cached_property of Python 3.10 and 3.11 holds one lock for all instances while it reads: where one
+    process asks many hosts, a slow one would hold up the others.
+    """
+
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        self._read = read
+        self.__doc__ = read.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        found = self._read(instance)
+        instance.__dict__[self._name] = found
+        return found
+
+
 def start_mode(shown: str | None) -> str:
     """The start mode as ChangeStartMode wants it."""
     return _MODES.get((shown or "").lower(), shown or "")
@@ -66,17 +88,17 @@ class Machine:
     answered: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    @cached_property
+    @read_once
     def facts(self) -> Facts:
         """What kind of machine it is; read once."""
         return read_facts(self.host)
 
-    @cached_property
+    @read_once
     def server(self) -> dhcp.DhcpServer:
         """Its DHCP server, Windows Server 2012 and later."""
         return dhcp.DhcpServer(self.host, self.facts.fqdn)
 
-    @cached_property
+    @read_once
     def netsh(self) -> dhcp_netsh.Netsh:
         """Its DHCP server before Windows Server 2012."""
         return dhcp_netsh.Netsh(self.host, self.facts.windows_directory)
@@ -119,7 +141,7 @@ class Machine:
         only = static[0] if len(static) == 1 else ""
         return str(self.entry.get("auth_ip") or self.parameters.ip_address or only)
 
-    @cached_property
+    @read_once
     def via(self) -> Host:
         """The host on which the authorization list is read and changed."""
         if self.parameters.authorize_via is None:
