@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.fieldnotes.windows.plugins.plugin_utils.fleet import DEFAULTS, FleetAction
 from support.world import World
 from winsim.providers.registry import RegistryState
+from winsim.trouble import Trouble, troubles_of
 
 TCPIP6 = r"HKLM\SYSTEM\CurrentControlSet\Services\Tcpip6\Parameters"
 FLEET: dict[str, Any] = {
@@ -106,13 +107,22 @@ def test_a_wrong_password_is_told_of_its_host_and_never_shown(world: World) -> N
     assert "not-the-password" not in str(result)
 
 
-def test_a_silent_host_has_its_deadline_and_the_others_have_their_turn() -> None:
-    fleet = {**FLEET, "hosts": {**FLEET["hosts"], "W1": {"network": {"answers": "silent"}}}}
-    with World(fleet) as world:
-        # One after the other, so that the next waits for the place of the silent one; long enough for a busy machine.
-        result = look(world, procedures=[IPV6], timeout=8, concurrency=1)
-        assert states(result) == {"N1": "would_change", "W1": "unreachable", "W2": "would_change"}
-        assert "within 8 s" in result["hosts"]["W1"]["msg"]
+def test_a_host_that_falls_silent_has_its_deadline_and_keeps_what_it_said(world: World) -> None:
+    held = troubles_of(world.host("W1")).add(
+        Trouble("delay", seconds=None), when=lambda asked: "MicrosoftNLB" in asked.namespace
+    )
+    # One after the other, so that the next waits for the place of the silent one; long enough for a busy machine.
+    result = look(world, procedures=[IPV6, {"module": "nlb_info"}], timeout=8, concurrency=1)
+    with world.fleet.changed:
+        held.release()
+        world.fleet.changed.notify_all()
+    assert states(result) == {"N1": "would_change", "W1": "unreachable", "W2": "would_change"}
+    silent = result["hosts"]["W1"]
+    assert "within 8 s" in silent["msg"]
+    assert {label: each["state"] for label, each in silent["procedures"].items()} == {
+        "disable_ipv6": "would_change",
+        "nlb_info": "unreachable",
+    }
 
 
 def test_a_procedure_is_for_the_hosts_that_it_names(world: World) -> None:
