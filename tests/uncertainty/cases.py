@@ -442,7 +442,7 @@ DHCP_MIGRATE = [
         ("features.dism_dhcp_name", "dhcp.netsh_clients", "migration.file_name", "winrs.output"),
     ),
     Case(
-        migration("in a workgroup", domain=False),
+        migration("in a workgroup", domain=False, busy=120),
         ("dhcp.workgroup_authorized", "dhcp.paused", "dhcp.computer_name"),
         lambda positions: "E_NO_FREEZE" if positions.get("dhcp.paused", "ignores") != "ignores" else "",
     ),
