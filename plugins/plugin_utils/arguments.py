@@ -40,15 +40,27 @@ def validated(spec: Mapping[str, Any], arguments: Mapping[str, Any], secrets: It
     """The arguments by their specification, defaults among them. Errors: FieldnotesError."""
     # Plain values: Ansible's own kinds of text carry their origin, which is of no use on the wire.
     given = json.loads(json.dumps(arguments, default=str))
-    result = ArgumentSpecValidator(spec).validate(given)
+    validator = ArgumentSpecValidator(spec)
+    try:
+        result = validator.validate(given)
+    except ArithmeticError as error:
+        # Ansible reads a whole number by way of a decimal one, which may be infinite or larger than any integer.
+        raise FieldnotesError(f"{', '.join(_unreadable(validator, given))}: no number that can be used") from error
     if result.error_messages:
         # Ansible calls null by the name of its Python type.
-        told = (
-            "; ".join(result.error_messages).replace("of type NoneType", "null").replace("<class 'NoneType'>", "null")
-        )
+        told = re.sub(r"(?:of type |<class )?'?NoneType'?>?", "null", "; ".join(result.error_messages))
         raise FieldnotesError(without(told, hidden(given, secrets)))
     parameters: dict[str, Any] = result.validated_parameters
     return parameters
+
+
+def _unreadable(validator: ArgumentSpecValidator, given: Mapping[str, Any]) -> Iterator[str]:
+    """The options whose values alone stop Ansible's validation."""
+    for name, value in given.items():
+        try:
+            validator.validate({name: value})
+        except ArithmeticError:
+            yield name
 
 
 def hidden(arguments: Mapping[str, Any], secrets: Iterable[str]) -> list[re.Pattern[str]]:
