@@ -16,6 +16,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from .errors import FieldnotesError
 
 _MODULES = "ansible_collections.fieldnotes.windows.plugins.modules"
+# Ansible would write out all the digits of such a number, which takes it hours.
+_HUGE = re.compile(r"\s*[+-]?[0-9.]*[eE]\+?[0-9]{3,}\s*")
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 
@@ -41,6 +43,11 @@ def validated(spec: Mapping[str, Any], arguments: Mapping[str, Any], secrets: It
     # Plain values: Ansible's own kinds of text carry their origin, which is of no use on the wire.
     given = json.loads(json.dumps(arguments, default=str))
     validator = ArgumentSpecValidator(spec)
+    huge = [
+        name for name, option in spec.items() if option.get("type") == "int" and _HUGE.fullmatch(str(given.get(name)))
+    ]
+    if huge:
+        raise FieldnotesError(f"{', '.join(huge)}: no number that can be used")
     try:
         result = validator.validate(given)
     except ArithmeticError as error:
