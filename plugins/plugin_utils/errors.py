@@ -128,12 +128,14 @@ class CmdletFailed(FieldnotesError):
     """A cmdlet ended with an error record.
 
     error_id: FullyQualifiedErrorId; category: number of the ErrorCategory; both are language independent.
+    warnings: what it said before it failed.
     """
 
     def __init__(self, attempted: str, cmdlet: str, error_id: str, category: int, text: str) -> None:
         self.cmdlet = cmdlet
         self.error_id = error_id
         self.category = category
+        self.warnings: tuple[str, ...] = ()
         self.text = printable(text)
         super().__init__(f"{attempted}: {cmdlet} failed with {error_id or 'an error'}" + (f": {text}" if text else ""))
 

@@ -566,7 +566,7 @@ class _Change:
             texts = [*result.warnings, *(error.text for error in result.errors)]
             trouble = result.errors[0] if result.errors else None
         except CmdletFailed as error:
-            trouble, texts = error, [error.text]
+            trouble, texts = error, [*error.warnings, error.text]
         except ConnectionTrouble as error:
             # The adapter restarts under the connection: what became of the change is read from the host.
             trouble = error

@@ -275,14 +275,22 @@ def _result(shells: Sequence[PowerShell], attempted: str, names: str, check: boo
     state = shells[-1].state
     if state != PSInvocationState.COMPLETED:
         # The record of the error that ended the pipeline comes last.
-        raise errors[-1] if errors else CmdletFailed(attempted, names, "", 0, f"the pipeline ended in state {state}")
+        failure = (
+            errors[-1] if errors else CmdletFailed(attempted, names, "", 0, f"the pipeline ended in state {state}")
+        )
+        failure.warnings = _warnings(shells)
+        raise failure
     if errors and check:
         raise errors[0]
     return CmdletResult(
         tuple(_from_wire(value) for shell in shells for value in shell.output),
         errors,
-        tuple(_text(warning) for shell in shells for warning in shell.streams.warning),
+        _warnings(shells),
     )
+
+
+def _warnings(shells: Sequence[PowerShell]) -> tuple[str, ...]:
+    return tuple(_text(warning) for shell in shells for warning in shell.streams.warning)
 
 
 def _has_secret(command: Command) -> bool:
