@@ -172,11 +172,7 @@ class Journal:
             entry = json.loads(text)
             version = entry["version"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise Refusal(
-                "journal",
-                f"the journal in {self.place} cannot be read ({error}): an earlier run was interrupted and what it did "
-                "is unknown. Check the host, then delete that key",
-            ) from error
+            raise self.unusable(error) from error
         if not isinstance(version, int) or version > VERSION:
             raise Refusal(
                 "journal",
@@ -184,6 +180,14 @@ class Journal:
                 "finish with that version",
             )
         return dict(entry)
+
+    def unusable(self, error: Exception) -> Refusal:
+        """What to say of an entry that no run of this collection can have written. error: what was stumbled over."""
+        return Refusal(
+            "journal",
+            f"the journal in {self.place} cannot be read ({error}): an earlier run was interrupted and what it did "
+            "is unknown. Check the host, then delete that key",
+        )
 
     def create(self, content: Entry) -> None:
         """Writes the first entry; the common keys are added here. Errors: Superseded where one is there by now."""

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,8 +83,9 @@ def run(
         journal = procedure.journal(host, parameters)
         found = journal.find()
         outcome.values["resumed"] = found is not None
-        before = procedure.observe(host, parameters, found)
-        plan = procedure.plan(host, parameters, before)
+        with _readable(journal):
+            before = procedure.observe(host, parameters, found)
+            plan = procedure.plan(host, parameters, before)
         _tell(outcome, procedure, parameters, before, plan)
         if check_mode:
             _predict(outcome, plan, found is not None)
@@ -101,6 +103,17 @@ def run(
     if plan is not None and plan.again and not check_mode and not outcome.failed:
         return _joined(outcome, run(procedure, arguments, host, check_mode=False, patience=patience))
     return outcome
+
+
+@contextlib.contextmanager
+def _readable(journal: Journal) -> Iterator[None]:
+    """Where an entry was found, what a procedure stumbles over is in it: others can write to that key."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        if journal.entry is None:
+            raise
+        raise journal.unusable(error) from error
 
 
 def _begun_again(
