@@ -7,7 +7,7 @@ Points that cannot differ are tried once:
 - A controller or a host that ends after the answer to message n ends, for the other side, before message n + 1. Both
   end after the effect only.
 - A message that changes nothing has no effect that could come before or after the loss of its answer, and whatever ends
-  with it leaves what the message before it left. It is lost once, and is the first message that a silent host misses.
+  with it, or is silent from then on, leaves what the message before it left. It is lost once.
 - Where two plays were cut so that hosts and controller hold the same, what follows is the same, and is seen once.
 """
 
@@ -31,11 +31,11 @@ from winsim import Host, log, winrs
 from winsim.psrp import shell
 from winsim.trouble import Asked, Trouble, troubles_of
 
-LOST, SILENT = "request lost", "host silent"
+LOST = "request lost"
 KINDS = {
     LOST: "drop_before",
     "answer lost": "drop_after",
-    SILENT: "lost",
+    "host silent": "lost",
     "host restarts": "reboot",
     "controller killed": None,
 }
@@ -66,12 +66,11 @@ def messages_of(scenario: Scenario[Any]) -> tuple[bool, ...]:
 
 def points_of(scenario: Scenario[Any]) -> list[tuple[int, str]]:
     """Message and kind of every point, message by message."""
-    return [
-        (message, kind)
-        for message, changes in enumerate(messages_of(scenario), 1)
-        for kind in KINDS
-        if changes or (kind in (LOST, SILENT) and not scenario.only_changes)
-    ]
+    numbered = list(enumerate(messages_of(scenario), 1))
+    changing = [message for message, changes in numbered if changes][:: scenario.changes]
+    reading = [message for message, changes in numbered if not changes] if scenario.readings else []
+    points = [(message, kind) for message in changing for kind in KINDS]
+    return sorted([*points, *((message, LOST) for message in reading[:: scenario.readings or 1])])
 
 
 def in_process(world: World) -> Run:

@@ -75,7 +75,8 @@ class Scenario(Generic[W]):
     settle: what is done to the hosts before the last run, such as the restart that a change waits for;
     left: what must be gone after the last run, a sentence each;
     refusals: beginnings of what a run after trouble may refuse with, as the page says; it is then run once more;
-    only_changes: whether messages that change nothing are left out, because another row has the same ones;
+    changes: every how many-th message that changes something is cut; more than 1 where another row has most of them;
+    readings: every how many-th message that changes nothing is lost; 0 for none, where another row has the same ones;
     parts: how many tests share its messages;
     sample: messages at which ``./dev test`` cuts it.
     """
@@ -88,7 +89,8 @@ class Scenario(Generic[W]):
     settle: Callable[[W], object] = field(default=_nothing)
     left: Callable[[W], Iterator[str]] = field(default=lambda world: journals(world))
     refusals: tuple[str, ...] = ()
-    only_changes: bool = False
+    changes: int = 1
+    readings: int = 1
     parts: int = 1
     sample: tuple[int, ...] = ()
 

@@ -75,8 +75,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     packages = [f"ansible-core=={version('ansible-core')}", "pypsrp", "molecule", str(ROOT / "tests")]
     pip = [str(home / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), *packages], check=True)
-    subprocess.run([ROOT / "dev", "build"], check=True, env={**os.environ, "PYTHON": sys.executable})
-    (archive,) = (ROOT / "build").glob("fieldnotes-windows-*.tar.gz")
+    subprocess.run([ROOT / "dev", "build", home], check=True, env={**os.environ, "PYTHON": sys.executable})
+    (archive,) = home.glob("fieldnotes-windows-*.tar.gz")
     stranger = Machine(home)
     stranger.run("ansible-galaxy", "collection", "install", str(archive), "-p", str(home / "collections"), "--offline")
     return stranger

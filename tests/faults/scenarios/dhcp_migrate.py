@@ -143,7 +143,17 @@ def _all_done(world: Migration) -> None:
 
 
 SCENARIOS = (
-    Scenario("dhcp_migrate (role)", _world, _role(), _migrated, _violated, left=_stays, parts=20, sample=(221, 360)),
+    Scenario(
+        "dhcp_migrate (role)",
+        _world,
+        _role(),
+        _migrated,
+        _violated,
+        left=_stays,
+        readings=4,
+        parts=16,
+        sample=(221, 360),
+    ),
     Scenario(
         "dhcp_migrate (role, smig)",
         _world,
@@ -151,8 +161,9 @@ SCENARIOS = (
         _migrated,
         _violated,
         left=_stays,
-        only_changes=True,
-        parts=12,
+        changes=3,
+        readings=0,
+        parts=6,
         sample=(300,),
     ),
     Scenario(
@@ -162,6 +173,7 @@ SCENARIOS = (
         _back,
         _violated,
         left=_old_alone,
+        readings=4,
         parts=3,
         sample=(35,),
     ),
@@ -172,6 +184,7 @@ SCENARIOS = (
         lambda world: iter(()),
         _violated,
         left=_nothing_left,
+        readings=4,
         parts=3,
         sample=(67,),
     ),
