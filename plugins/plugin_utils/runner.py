@@ -448,7 +448,7 @@ class _Run:
             return error
         if isinstance(error, ConnectionTrouble):
             # What the last request did is unknown: every step back looks before it acts.
-            self._host.session.reconnect()
+            self._host.reconnect()
         taken = list(self._done)
         try:
             self._journal.check()

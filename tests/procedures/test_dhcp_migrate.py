@@ -1121,6 +1121,35 @@ def test_another_migration_that_is_open_is_left_alone(tmp_path: Path) -> None:
         assert not world.export().get("failed")
 
 
+def test_a_domain_controller_that_drops_its_connection_brings_the_old_server_back(tmp_path: Path) -> None:
+    with Migration(network(), tmp_path) as world:
+        troubles_of(world.host(DC)).add(Trouble("drop_before"), when=lambda _: confirms(world))
+        result = world.export()
+        assert result["rolled_back"] is True
+        assert world.service(OLD) == ("Running", "Auto")
+        assert listed(world) == [OLD]
+        assert world.journal(OLD) is None
+
+
+def test_a_way_back_that_was_cut_does_not_hold_up_the_next_export(tmp_path: Path) -> None:
+    with Migration(network(), tmp_path) as world:
+        cut(world, DC, lambda _: confirms(world))
+        assert world.export()["unreachable"]
+        assert world.service(OLD) == ("Stopped", "Auto")
+        later(world)
+        result = world.export()
+        assert not result.get("failed"), result["msg"]
+        assert codes(result, "done")[:2] == ["o14_stop", "o15_unauthorize"]
+        assert world.service(OLD) == RETIRED
+        assert listed(world) == []
+
+
+def confirms(world: Migration) -> bool:
+    """Whether the old server is being looked at for the last time."""
+    journal = world.journal(OLD)
+    return journal is not None and journal.get("step") == "o17_confirm"
+
+
 @pytest.mark.parametrize("rollback", [True, False])
 def test_a_dropped_connection_brings_the_old_server_back_or_leaves_the_journal(tmp_path: Path, rollback: bool) -> None:
     with Migration(network(), tmp_path) as world:

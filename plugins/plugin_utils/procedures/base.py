@@ -57,6 +57,7 @@ class Host:
     controller: str = ""
     open_peer: Callable[[str], Host] | None = None
     memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _peers: dict[str, Host] = field(default_factory=dict, init=False, repr=False, compare=False)
     _journals: dict[registry.Key, Journal] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -73,6 +74,18 @@ class Host:
     def processes(self) -> Processes:
         """WinRS processes."""
         return self.session.processes
+
+    def peer(self, name: str) -> Host:
+        """Another host of the inventory. Errors: FieldnotesError."""
+        if self.open_peer is None:
+            raise FieldnotesError(f"{name} cannot be opened from here")
+        self._peers[name] = self.open_peer(name)
+        return self._peers[name]
+
+    def reconnect(self) -> None:
+        """Opens new connections with the next requests, to this host and to those that were opened from here."""
+        for host in (self, *self._peers.values()):
+            host.session.reconnect()
 
     def journal(self, module: str, object_id: str = "", *, exclusive: bool = False) -> Journal:
         """The journal of a module in this host's registry, the same object each time, so that steps can add to it.

@@ -357,6 +357,10 @@ def plan(parameters: Parameters, old: OldState) -> Plan:
     )
 
 
+RETIRING = frozenset(("o14_stop", "o15_unauthorize", "o16_disable", "o17_confirm"))
+"""The steps after which the old server no longer serves; each looks before it acts."""
+
+
 class Export:
     """The steps on the old server, and what they learn on the way."""
 
@@ -432,6 +436,9 @@ class Export:
         if journal is None or journal.get("state") in ("rolled_back",):
             return frozenset()
         done = list(journal.get("done", ()))
+        if str(journal.get("step", "")).startswith("r"):
+            # The way back was begun and cut: it may have taken back already what retires the server.
+            done = [code for code in done if code not in RETIRING]
         folders = frozenset(code for code in ("o02t_tools", "o02f_failover", "o03_dirs") if code in done)
         if "o05_inventory" in done and self._inventory_is_lost(journal):
             return folders

@@ -150,9 +150,7 @@ class Machine:
 
     def peer(self, name: str) -> Host:
         """Another host of the inventory. Errors: FieldnotesError."""
-        if self.host.open_peer is None:
-            raise FieldnotesError(f"{name} cannot be opened from here")
-        return self.host.open_peer(name)
+        return self.host.peer(name)
 
     def entries(self) -> list[Authorization]:
         """The authorization list. Errors: FieldnotesError, WsmanFault where the second hop fails."""
