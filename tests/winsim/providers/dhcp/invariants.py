@@ -20,7 +20,7 @@ from datetime import datetime
 
 from winsim import log
 from winsim.fleet import Fleet, mapping
-from winsim.host import Host
+from winsim.host import NEVER, Host
 
 from ..directory import is_domain_controller
 from ..operating_system import Files
@@ -216,6 +216,9 @@ def _compare(fleet: Fleet, witness: Witness, host: Host, server: Server, now: da
 
 def _check_ends(fleet: Fleet, witness: Witness, served: set[str]) -> None:
     """When the last journal of a migration is gone or rolled back everywhere, its scopes have a server."""
+    if any(host.up_at not in (None, NEVER) and server_of(host) for host in fleet.hosts.values()):
+        # A server that restarts just now is judged when it is up again.
+        return
     going_on, ended = [], set(witness.migrating)
     for host in fleet.hosts.values():
         for name, key in _ids(host, JOURNAL).items():
