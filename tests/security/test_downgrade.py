@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.fieldnotes.windows.plugins.plugin_utils.wsman.bindings import resource_uri
 from security.relay import Change, Message, Relay, answer
 from security.secrets import found
 from support.dhcp import DC, ID, NEW, OLD, Migration, network
@@ -36,9 +37,9 @@ FAULT = ENVELOPE.format(
     '<s:Value xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd">w:AccessDenied</s:Value></s:Subcode></s:Code>'
     '<s:Reason><s:Text xml:lang="en">made up</s:Text></s:Reason></s:Fault>'
 ).encode()
+_STD_REG_PROV = resource_uri("root/default", "StdRegProv")
 NOTHING_THERE = ENVELOPE.format(
-    '<p:GetStringValue_OUTPUT xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wmi/root/default/StdRegProv">'
-    "<p:ReturnValue>2</p:ReturnValue></p:GetStringValue_OUTPUT>"
+    f'<p:GetStringValue_OUTPUT xmlns:p="{_STD_REG_PROV}"><p:ReturnValue>2</p:ReturnValue></p:GetStringValue_OUTPUT>'
 ).encode()
 
 

@@ -135,6 +135,12 @@ _TCPIP6 = r"HKLM\SYSTEM\CurrentControlSet\Services\Tcpip6\Parameters"
 _EXCHANGE_2007 = r"HKLM\SOFTWARE\Microsoft\Exchange\v8.0"
 
 
+def _awaits_restart(world: World) -> None:
+    """The journal is gone, or waits for the restart with which the value takes effect."""
+    left = journal(world, "N1", "disable_ipv6")
+    assert left is None or left["phase"] == "awaiting_restart", left
+
+
 def _hosts_file() -> Main:
     mark = "by fieldnotes.windows\r\n"
     edited = (
@@ -149,8 +155,7 @@ def _hosts_file() -> Main:
         assert registry(world, "N1").get(_TCPIP6, "DisabledComponents") == 0xFF
 
     def clean(world: World) -> None:
-        left = journal(world, "N1", "disable_ipv6")
-        assert left is None or left["phase"] == "awaiting_restart", left
+        _awaits_restart(world)
         assert files.read(world.host("N1"), _HOSTS_FILE + ".fieldnotes.bak") is None
         world.host("N1").reboot(0)
 
@@ -183,10 +188,6 @@ def _bindings() -> Main:
         assert [adapter.ipv6 for adapter in adapters] == [False, False]
         assert registry(world, "N1").get(_TCPIP6, "DisabledComponents") == 0x20
 
-    def clean(world: World) -> None:
-        left = journal(world, "N1", "disable_ipv6")
-        assert left is None or left["phase"] == "awaiting_restart", left
-
     return Main(
         "disable_ipv6 (bindings)",
         "disable_ipv6",
@@ -203,7 +204,7 @@ def _bindings() -> Main:
         },
         {"state": "prefer_ipv4", "adapter_binding": "unbound"},
         reached,
-        clean,
+        _awaits_restart,
     )
 
 

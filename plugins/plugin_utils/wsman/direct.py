@@ -37,7 +37,17 @@ from .libraries import (
     spnego,
 )
 from .settings import Settings
-from .transport import MAX_ANSWER, MAX_REFUSAL, Hurried, default_bundle, encoding_of, is_encrypted, tls_context
+from .transport import (
+    MAX_ANSWER,
+    MAX_REFUSAL,
+    Hurried,
+    default_bundle,
+    encoding_of,
+    is_encrypted,
+    made_up,
+    sent_on,
+    tls_context,
+)
 
 _SOAP = "application/soap+xml;charset=UTF-8"
 _NEGOTIATE = ("negotiate", "kerberos", "ntlm")
@@ -185,10 +195,7 @@ class Direct:
             boundary = answer.headers.get_boundary("Encrypted Boundary")
             return _Answer(answer.status, answer.headers, encryption.unwrap_message(answer.body, boundary))
         if answer.status < 400 or "soap" in given:
-            raise ConnectionLost(
-                "an encrypted request was answered in clear text, which Windows never does: somebody on the way may "
-                "have made this up. What became of the request is unknown"
-            )
+            raise made_up()
         return _Answer(answer.status, answer.headers, b"")
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
@@ -217,10 +224,7 @@ class Direct:
 
     def _read(self, response: http.client.HTTPResponse) -> _Answer:
         if response.status in _REDIRECTS and response.getheader("Location"):
-            raise NotWinRM(
-                f"{self.endpoint} sends its callers on to {response.getheader('Location')} (HTTP {response.status}), "
-                "which WinRM never does: nothing was sent there. Check address and port"
-            )
+            raise sent_on(self.endpoint, response.getheader("Location"), response.status)
         limit = MAX_REFUSAL if response.status == 401 else MAX_ANSWER
         body = response.read(limit + 1)
         if len(body) > limit:

@@ -122,10 +122,7 @@ class Adapter(HTTPAdapter):
             return response
         if response.is_redirect:
             response.close()
-            raise NotWinRM(
-                f"{request.url} sends its callers on to {response.headers['Location']} (HTTP {response.status_code}), "
-                "which WinRM never does: nothing was sent there. Check address and port"
-            )
+            raise sent_on(str(request.url), response.headers["Location"], response.status_code)
         _read_bounded(response)
         if is_encrypted(request.headers.get("Content-Type")) and not is_encrypted(response.headers.get("Content-Type")):
             _distrust(response)
@@ -187,16 +184,29 @@ def encoding_of(charset: str | None) -> str:
     return charset if charset is not None and charset.lower() in _OTHER_ENCODINGS else "utf-8"
 
 
+def sent_on(url: str, location: str | None, status: int) -> NotWinRM:
+    """What to say of a redirect, which nobody follows."""
+    return NotWinRM(
+        f"{url} sends its callers on to {location} (HTTP {status}), which WinRM never does: nothing was sent there. "
+        "Check address and port"
+    )
+
+
+def made_up() -> ConnectionLost:
+    """What to say of an answer in clear text to an encrypted request."""
+    return ConnectionLost(
+        "an encrypted request was answered in clear text, which Windows never does: somebody on the way may have made "
+        "this up. What became of the request is unknown"
+    )
+
+
 def _distrust(response: Response) -> None:
     """Lets an answer in clear text to an encrypted request count for its status only. Errors: ConnectionLost.
 
     Anybody on the way can make one up. pypsrp would take its body for the host's; Windows encrypts faults too.
     """
     if response.ok or "soap" in response.headers.get("Content-Type", ""):
-        raise ConnectionLost(
-            "an encrypted request was answered in clear text, which Windows never does: somebody on the way may have "
-            "made this up. What became of the request is unknown"
-        )
+        raise made_up()
     response._content = b""
 
 
