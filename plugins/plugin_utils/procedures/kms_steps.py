@@ -203,10 +203,14 @@ class Steps:
             self._licence = self._read_licence()
             if self._licence is None or not self._licence.is_kms_host_key:
                 raise _no_kms_host_key(self._licence)
+        self._write_version()
+
+    def _write_version(self) -> None:
+        """Writes the value that says whether the version is recorded last, so that it speaks for both places."""
         version, name = self._service.version, licensing.VERSION_VALUE
-        registry.write_string(self._host, self._service.key, name, version)
         if not self._service.is_2008 and registry.values(self._host, licensing.WOW_SETTINGS) is not None:
             registry.write_string(self._host, licensing.WOW_SETTINGS, name, version)
+        registry.write_string(self._host, self._service.key, name, version)
 
     # Activation
 
@@ -328,23 +332,21 @@ class Steps:
     def _clearing_steps(self) -> Iterable[Step]:
         state = self._state
         if state.recorded:
-            yield Step("remove recorded KMS version", self._forget_version, self._record_again)
+            yield Step("remove recorded KMS version", self._forget_version, self._write_version)
         if state.service.port:
             yield Step("clear listening port", lambda: self._set("port", 0), lambda: self._take_back("port"))
         if state.listed:
             yield Step("remove DNS publish list", lambda: self._set("zones", ()), lambda: self._take_back("zones"))
 
     def _forget_version(self) -> None:
-        keys = [self._service.key] if self._service.is_2008 else [self._service.key, licensing.WOW_SETTINGS]
+        """Deletes the value that says whether the version is recorded last."""
+        keys = [self._service.key] if self._service.is_2008 else [licensing.WOW_SETTINGS, self._service.key]
         for key in keys:
             try:
                 registry.delete_value(self._host, key, licensing.VERSION_VALUE)
             except MethodFailed as error:
                 if error.value != registry.DENIED:
                     raise
-
-    def _record_again(self) -> None:
-        registry.write_string(self._host, self._service.key, licensing.VERSION_VALUE, self._service.version)
 
     # Firewall
 

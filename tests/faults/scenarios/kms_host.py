@@ -11,10 +11,14 @@ from faults.scenario import CLOCK, Scenario, Task, in_turn
 from support.world import World
 from winsim.providers.firewall import FirewallState
 from winsim.providers.licensing import LicensingState
+from winsim.providers.registry import RegistryState
 from winsim.providers.services import running
 
 NEW, CLIENT = ("-".join([letter * 5] * 5) for letter in "AC")
-BASE = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\SoftwareProtectionPlatform"
+BASE, OF_32_BIT = (
+    rf"HKLM\SOFTWARE{part}\Microsoft\Windows NT\CurrentVersion\SoftwareProtectionPlatform"
+    for part in ("", r"\Wow6432Node")
+)
 PORT = 1689
 PRESENT = {
     "product_key": NEW,
@@ -31,7 +35,7 @@ def _fleet(build: int, installed: str) -> dict[str, Any]:
     values = {"KeyManagementServiceVersion": "10.0.0.1"} if installed == NEW else {}
     host = {
         "build": build,
-        "registry": {BASE: values},
+        "registry": {BASE: values, OF_32_BIT: values},
         "licensing": {"keys": keys, "installed": {installed: 1}},
         "services": {"Inventory": {"depends_on": ["sppsvc"]}},
     }
@@ -47,15 +51,24 @@ def _tail(world: World) -> str | None:
     return None if product is None else product.tail
 
 
+def _recorded(world: World) -> list[bool]:
+    registry = world.host("K1").state(RegistryState)
+    return [registry.get(key, "KeyManagementServiceVersion") is not None for key in (BASE, OF_32_BIT)]
+
+
 def _host_is_missing(world: World) -> Iterator[str]:
     if (_tail(world), _licensing(world).activations) != ("AAAAA", 1):
         yield f"the key ends in {_tail(world)}, activated {_licensing(world).activations} times"
+    if _recorded(world) != [True, True]:
+        yield "the KMS version is not recorded in both places"
     yield from _serves(world)
 
 
 def _client_is_missing(world: World) -> Iterator[str]:
     if _tail(world) != "CCCCC":
         yield f"the key ends in {_tail(world)}"
+    if _recorded(world) != [False, False]:
+        yield "a KMS version is recorded"
     yield from _serves(world)
 
 
