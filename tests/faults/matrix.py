@@ -17,7 +17,6 @@ import functools
 import hashlib
 import itertools
 import json
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.controller import Controller, Killed
+from faults.ends import UUID, differences, end_of
 from faults.scenario import Result, Run, Scenario, went_wrong
 from support.world import FleetClock, World
 from winsim import Host, log, winrs
@@ -46,8 +46,6 @@ SILENT_SECONDS = 30.0
 RUNS = 3
 """How often a play is run again at most, where it refuses as its page says."""
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-
 _seen_to_end_well: set[tuple[str, str]] = set()
 
 
@@ -64,13 +62,22 @@ def messages_of(scenario: Scenario[Any]) -> tuple[bool, ...]:
         return tuple(before != after for before, after in itertools.pairwise(states))
 
 
+@functools.cache
+def undisturbed_end(scenario: Scenario[Any]) -> frozenset[str]:
+    """What a play leaves that meets no trouble, after the second one, which changes nothing."""
+    with tempfile.TemporaryDirectory() as name, scenario.world(folder := Path(name)) as world:
+        scenario.play(world, in_process(world))
+        scenario.settle(world)
+        scenario.play(world, in_process(world))
+        return end_of(world, folder, scenario.living)
+
+
 def points_of(scenario: Scenario[Any]) -> list[tuple[int, str]]:
     """Message and kind of every point, message by message."""
     numbered = list(enumerate(messages_of(scenario), 1))
-    changing = [message for message, changes in numbered if changes][:: scenario.changes]
-    reading = [message for message, changes in numbered if not changes] if scenario.readings else []
-    points = [(message, kind) for message in changing for kind in KINDS]
-    return sorted([*points, *((message, LOST) for message in reading[:: scenario.readings or 1])])
+    changing = [message for message, changes in numbered if changes]
+    reading = [message for message, changes in numbered if not changes][:: scenario.readings]
+    return sorted([*itertools.product(changing, KINDS), *((message, LOST) for message in reading)])
 
 
 def in_process(world: World) -> Run:
@@ -140,6 +147,10 @@ def attempt(scenario: Scenario[Any], kind: str, message: int) -> None:
         if known in _seen_to_end_well:
             return
         _ends_well(scenario, world, watch, left_open)
+        _none(
+            differences(undisturbed_end(scenario), end_of(world, folder, scenario.living)),
+            "another end than undisturbed",
+        )
         _seen_to_end_well.add(known)
 
 
@@ -217,7 +228,7 @@ def _held(world: World, folder: Path) -> str:
     }
     text = json.dumps([world.fleet.dump(), files, len(_shells(world))], sort_keys=True, default=str)
     numbers: dict[str, str] = {}
-    text = _UUID.sub(lambda found: numbers.setdefault(found[0].lower(), f"<{len(numbers)}>"), text)
+    text = UUID.sub(lambda found: numbers.setdefault(found[0].lower(), f"<{len(numbers)}>"), text)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -82,12 +82,14 @@ def _scenario(subject: str, build: int, **more: Any) -> Scenario[World]:
         _wrong,
         settle=lambda world: world.fleet.clock.advance(60),
         left=_left,
+        # a node that restarts hands the machine over
+        living=("node",),
         **more,
     )
 
 
 SCENARIOS = (
     _scenario("offline", 7601, parts=5, sample=(76, 104)),
-    _scenario("offline, cluster.exe", 6003, changes=2, readings=0, parts=2, sample=(101,)),
+    _scenario("offline, cluster.exe", 6003, parts=6, sample=(101,)),
     _scenario("live", 17763, parts=3, sample=(58,)),
 )
