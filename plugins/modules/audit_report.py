@@ -37,6 +37,23 @@ options:
         description: As in M(fieldnotes.windows.fleet_info).
         type: str
         required: true
+        choices:
+          - cim_instance
+          - cim_method
+          - cim_query
+          - dhcp_migrate
+          - disable_ipv6
+          - hang_recovery
+          - hang_recovery_info
+          - ipv6_info
+          - kms_host
+          - kms_host_info
+          - kms_srv_record
+          - nlb_info
+          - nlb_mode
+          - outlook_anywhere_info
+          - snapshot_offline_action
+          - snapshot_offline_action_info
       arguments:
         description: As in M(fieldnotes.windows.fleet_info).
         type: dict

@@ -9,10 +9,12 @@ reached, nothing is left behind, and the next run changes nothing.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from typing import Any
 import pytest
 from support.controllers import Controller, Result, names_of_controllers
 from support.dhcp import ID, OLD, Migration, network, scope
+from support.ends import differences, end_of
 from support.points import Point
 from support.procedures import MAIN_PATHS, Main, nothing_of_ours
 from support.world import World
@@ -63,6 +66,22 @@ def count_messages(main: Main, home: Path) -> int:
         return sum(len(host.log) for host in world.fleet.hosts.values()) - before
 
 
+@functools.cache
+def undisturbed_end(name: str) -> frozenset[str]:
+    """What a run leaves that has the host for itself, after the second one, which changes nothing."""
+    main = MAIN_PATHS[name]
+    with tempfile.TemporaryDirectory() as home, World(main.fleet()) as world:
+        main.prepare(world, Path(home))
+        main.run(world, Path(home))
+        main.run(world, Path(home))
+        return what_is_left(main, world)
+
+
+def what_is_left(main: Main, world: World) -> frozenset[str]:
+    """Without the journals, which main.clean looks at: those that stay name their controllers."""
+    return end_of(world, (*main.living, "fieldnotes.windows"))
+
+
 def reason(result: Mapping[str, Any]) -> str:
     return str(result.get("refusal") or (result.get("failure") or {}).get("code") or "")
 
@@ -93,6 +112,7 @@ def run_both(main: Main, home: Path, first_hold: int, second_hold: int | None = 
         again = main.run(world, home / (FIRST if "failed" not in results[0] else SECOND))
         assert (again.get("msg"), again["changed"]) == (None, False)
         main.clean(world)
+        assert list(differences(undisturbed_end(main.name), what_is_left(main, world))) == []
         return results
 
 

@@ -76,6 +76,7 @@ class Scenario(Generic[W]):
     left: what must be gone after the last run, a sentence each;
     living: names in winsim's state that differ at the end after an honest history too, as leases that clients renewed;
     refusals: beginnings of what a run after trouble may refuse with, as the page says; it is then run once more;
+    changes: every how many-th message that changes something is cut; more than 1 where another row has most of them;
     readings: every how many-th message that changes nothing is lost; more than 1 where another row has most of them;
     parts: how many tests share its messages;
     sample: messages at which ``./dev test`` cuts it.
@@ -90,6 +91,7 @@ class Scenario(Generic[W]):
     left: Callable[[W], Iterator[str]] = field(default=lambda world: journals(world))
     living: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    changes: int = 1
     readings: int = 1
     parts: int = 1
     sample: tuple[int, ...] = ()

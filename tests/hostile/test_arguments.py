@@ -193,5 +193,14 @@ def test_a_number_that_is_none_is_refused_by_the_name_of_its_option(number: Any)
     assert "timeout" in result["msg"]
 
 
+@pytest.mark.parametrize("module", ["", " ", "..audit_report", "no_such_module"])
+def test_a_procedure_that_is_none_is_refused_with_those_that_are(module: str, tmp_path: Path) -> None:
+    for asks, more in (("fleet_info", {}), ("audit_report", {"fleet": [], "html": str(tmp_path / "audit.html")})):
+        result = run_task(asks, {"procedures": [{"module": module}], **more}, {"inventory_hostname": "N1"})
+        assert result["failed"]
+        assert "hang_recovery" in result["msg"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_module_is_tried() -> None:
     assert set(PLACES) | set(ONCE) | {"hang_recovery_info", "outlook_anywhere_info"} == set(MODULES)

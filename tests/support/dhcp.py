@@ -24,6 +24,11 @@ JOURNAL = rf"HKLM\SOFTWARE\fieldnotes.windows\Journal\dhcp_migrate\{ID}"
 HISTORY = rf"HKLM\SOFTWARE\fieldnotes.windows\History\dhcp_migrate\{ID}"
 PASSWORD = "Fieldnotes-Store-2026"
 
+_CLIENTS_COME = ("dhcp_clients", "dhcp_invariants", "leases", "counters", "cursors", "generation")
+_FILES_DIFFER = ("data", "size", "free")
+LIVING = (*_CLIENTS_COME, *_FILES_DIFFER, "manifest.1.json")
+"""Leases differ at any time, and with them files and journals; the manifest of an export that was taken back stays."""
+
 
 def scope(number: int, leases: int, reservations: int) -> dict[str, Any]:
     """One scope 10.0.<number>.0/24 with made-up leases and reservations."""

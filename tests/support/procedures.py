@@ -26,7 +26,7 @@ from winsim.providers.nlb import mode_of
 from winsim.providers.registry import RegistryState
 from winsim.providers.services import ServicesState
 
-from support.dhcp import DC, ID, NEW, OLD, network, scope
+from support.dhcp import DC, ID, LIVING, NEW, OLD, network, scope
 from support.world import World
 
 OURS = r"HKLM\SOFTWARE\fieldnotes.windows"
@@ -43,7 +43,7 @@ class Main:
     fleet: a fresh description; host: where the task runs; reached: asserts the goal; clean: asserts that nothing of the
     run is left, other than the journal that waits for a restart, where a procedure documents one; auth: of the
     connection; before: tasks that run first, as (host, module, arguments); home: whether the task keeps files on the
-    controller.
+    controller; living: names in winsim's state that differ after an honest run too.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Main:
     auth: str = "ntlm"
     before: tuple[tuple[str, str, Mapping[str, Any]], ...] = ()
     home: bool = False
+    living: tuple[str, ...] = ()
 
     def with_switches(self, switches: Mapping[str, str]) -> Main:
         """The same where Windows behaves otherwise."""
@@ -417,6 +418,7 @@ def _dhcp(state: str) -> Main:
         settled,
         before=() if state == "exported" else ((OLD, "dhcp_migrate", export),),
         home=True,
+        living=LIVING,
     )
 
 

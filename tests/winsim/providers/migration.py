@@ -12,7 +12,6 @@ https://learn.microsoft.com/powershell/module/microsoft.windows.servermanager.mi
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -20,7 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from winsim.fleet import boolean, mapping, number
 from winsim.host import Host
@@ -154,20 +154,20 @@ def _password(host: Host, parameters: dict[str, Any]) -> str | None:
     return password if SHORTEST <= len(password) <= LONGEST else None
 
 
-def _key(password: str, salt: bytes) -> Fernet:
-    derived = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1000)
-    return Fernet(base64.urlsafe_b64encode(derived))
+def _key(password: str, salt: bytes) -> AESSIV:
+    """Without a nonce, so that equal histories leave equal files."""
+    return AESSIV(hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1000))
 
 
 def _seal(store: Store, password: str, salt: bytes) -> bytes:
-    return salt + _key(password, salt).encrypt(json.dumps(to_plain(store)).encode())
+    return salt + _key(password, salt).encrypt(json.dumps(to_plain(store)).encode(), None)
 
 
 def _open(data: bytes, password: str) -> Store | None:
     """The content, None where the password does not fit or the file is damaged."""
     try:
-        return from_plain(Store, json.loads(_key(password, data[:16]).decrypt(data[16:])))
-    except InvalidToken:
+        return from_plain(Store, json.loads(_key(password, data[:16]).decrypt(data[16:], None)))
+    except (InvalidTag, ValueError):
         return None
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the fieldnotes.windows contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a play leaves on hosts and controller, for comparing two of its ends."""
+"""What a run leaves on hosts and controller, for comparing two of its ends."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from support.world import World
 
 UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
-OF_THE_MOMENT = ("$time", "pid", "next_pid", "starts", "eventlog")
-"""Differs after every history: times, processes, how often a service started, the log."""
+OF_THE_MOMENT = ("$time", "pid", "next_pid", "starts", "exit_code", "eventlog")
+"""Differs after every history: times, processes, how often a service started and how it ended, the log."""
 
 _SHOWN = 5
 
 
-def end_of(world: World, folder: Path, living: Collection[str]) -> frozenset[str]:
-    """A line for each value of the hosts and each file of the controller. living: names in winsim's state left out."""
+def end_of(world: World, living: Collection[str] = (), folder: Path | None = None) -> frozenset[str]:
+    """A line for each value of the hosts and each file in a folder. living: names in winsim's state to leave out."""
     values = _values(world.fleet.dump(), (*OF_THE_MOMENT, *living), "")
-    files = (file for file in folder.rglob("*") if file.is_file() and file.name not in living)
-    return frozenset(
-        UUID.sub("<id>", line) for line in (*values, *(f"controller: {file.relative_to(folder)}" for file in files))
-    )
+    files = _files(folder, living) if folder else ()
+    return frozenset(UUID.sub("<id>", line) for line in (*values, *files))
+
+
+def _files(folder: Path, without: Collection[str]) -> Iterator[str]:
+    for file in folder.rglob("*"):
+        if file.is_file() and file.name not in without:
+            yield f"controller: {file.relative_to(folder)}"
 
 
 def _values(data: Any, without: Collection[str], path: str) -> Iterator[str]:
