@@ -90,6 +90,6 @@ def _scenario(subject: str, build: int, **more: Any) -> Scenario[World]:
 
 SCENARIOS = (
     _scenario("offline", 7601, parts=5, sample=(76, 104)),
-    _scenario("offline, cluster.exe", 6003, parts=6, sample=(101,)),
+    _scenario("offline, cluster.exe", 6003, readings=4, parts=6, sample=(101,)),
     _scenario("live", 17763, parts=3, sample=(58,)),
 )
